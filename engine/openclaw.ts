@@ -40,7 +40,11 @@ export async function installOpenClaw(version: string, progress: (line: string) 
   const platform = `${process.platform}-${process.arch}`;
   const nodePackage = NODE_PACKAGES[platform];
   if (nodePackage === undefined) {
-    throw new NotFound({ what: `no Node ${NODE_VERSION} on npm for ${platform}`, where: "the real OpenClaw", fix: `use one of ${Object.keys(NODE_PACKAGES).join(", ")}` });
+    throw new NotFound({
+      what: `no Node ${NODE_VERSION} on npm for ${platform}`,
+      where: "the real OpenClaw",
+      fix: `use one of ${Object.keys(NODE_PACKAGES).join(", ")}`,
+    });
   }
   const home = join(cacheDirectory(), "openclaw", `${version}-node-${NODE_VERSION}-${platform}`);
   if (!existsSync(home)) {
@@ -51,7 +55,10 @@ export async function installOpenClaw(version: string, progress: (line: string) 
   const node = join(home, "node_modules", nodePackage, "bin", "node");
   const directory = join(home, "node_modules", "openclaw");
   const run = async (args: string[], env: NodeJS.ProcessEnv = {}): Promise<string> => {
-    const options = { env: { PATH: process.env.PATH, HOME: home, DO_NOT_TRACK: "1", ...env }, maxBuffer: 64 * 1024 * 1024 };
+    const options = {
+      env: { PATH: process.env.PATH, HOME: home, DO_NOT_TRACK: "1", ...env },
+      maxBuffer: 64 * 1024 * 1024,
+    };
     return (await execute(node, [join(directory, "openclaw.mjs"), ...args], options)).stdout;
   };
   return { version, node, directory, run };
@@ -77,7 +84,11 @@ function installFailure(packages: string[], error: unknown): FleetError {
   const where = `npm install ${packages.join(" ")}`;
   const offline = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ERR_SOCKET_TIMEOUT/.exec(output);
   if (offline !== null) {
-    return new Unreachable({ what: `npm reached no registry (${offline[0]})`, where, fix: "connect to a network, or point npm at a registry that is reachable" });
+    return new Unreachable({
+      what: `npm reached no registry (${offline[0]})`,
+      where,
+      fix: "connect to a network, or point npm at a registry that is reachable",
+    });
   }
   return new FleetError({ what: `npm failed: ${output.trim().split("\n").slice(0, 3).join(" ")}`, where });
 }

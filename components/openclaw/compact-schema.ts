@@ -57,7 +57,8 @@ function simplify(schema: JsonObject, scope: JsonObject, open: string[]): JsonOb
   }
   const kept = Object.fromEntries(Object.entries(own).filter(([key]) => !ANNOTATIONS.has(key)));
   const unknown = Object.keys(kept).filter((key) => !KEYWORDS.has(key));
-  if (unknown.length > 0) throw new Error(`the validator does not know ${unknown.join(", ")}: teach schema-problems.ts first`);
+  if (unknown.length > 0)
+    throw new Error(`the validator does not know ${unknown.join(", ")}: teach schema-problems.ts first`);
   if (Array.isArray(kept.required)) kept.required = kept.required.filter((key) => !hasDefault(own.properties, key));
   const result = eachSubschema(kept, (child) => (isObject(child) ? simplify(child, inner, open) : child));
   if (isObject(result.propertyNames) && JSON.stringify(result.propertyNames) === '{"type":"string"}') {
@@ -84,8 +85,8 @@ function constantsAsEnum(schema: JsonObject): JsonObject {
     if (Object.keys(choice).some((key) => key !== "const" && key !== "type")) return schema;
     constants.push(choice.const);
   }
-  const { anyOf: _, ...rest } = schema;
-  return { ...rest, enum: constants };
+  const rest = Object.entries(schema).filter(([key]) => key !== "anyOf");
+  return { ...Object.fromEntries(rest), enum: constants };
 }
 
 function count(schema: JsonValue, counts: Map<string, number>): JsonValue {

@@ -62,7 +62,8 @@ class Interpreter {
       const results = list(anyOf ?? oneOf).flatMap((branch) => this.branches(branch, value, path));
       const fitting = results.filter((result) => result.length === 0).length;
       if (fitting === 0) problems.push(...meant(results, path));
-      if (fitting > 1 && oneOf !== undefined) problems.push({ path, keyword: "oneOf", message: "fits more than one form" });
+      if (fitting > 1 && oneOf !== undefined)
+        problems.push({ path, keyword: "oneOf", message: "fits more than one form" });
     }
     if (schema.not !== undefined && this.check(schema.not, value, path).length === 0) {
       problems.push({ path, keyword: "not", message: "combines settings that exclude each other" });
@@ -88,9 +89,14 @@ class Interpreter {
       const itemSchema = !Array.isArray(items) ? items : index < items.length ? items[index] : additionalItems;
       return this.check(itemSchema, item, `${path}[${index}]`);
     });
-    if (value.length < Number(minItems)) problems.push({ path, keyword: "minItems", message: `needs at least ${Number(minItems)} entries` });
-    if (value.length > Number(maxItems)) problems.push({ path, keyword: "maxItems", message: `takes at most ${Number(maxItems)} entries` });
-    if (uniqueItems === true && value.some((item, index) => value.slice(0, index).some((other) => isDeepStrictEqual(item, other)))) {
+    if (value.length < Number(minItems))
+      problems.push({ path, keyword: "minItems", message: `needs at least ${Number(minItems)} entries` });
+    if (value.length > Number(maxItems))
+      problems.push({ path, keyword: "maxItems", message: `takes at most ${Number(maxItems)} entries` });
+    if (
+      uniqueItems === true &&
+      value.some((item, index) => value.slice(0, index).some((other) => isDeepStrictEqual(item, other)))
+    ) {
       problems.push({ path, keyword: "uniqueItems", message: "has the same entry twice" });
     }
     return problems;
@@ -101,18 +107,23 @@ class Interpreter {
     const problems: SchemaProblem[] = [];
     for (const [key, child] of Object.entries(value)) {
       const at = join(path, key);
-      for (const { message } of this.check(schema.propertyNames, key, at)) problems.push({ path: at, keyword: "propertyNames", message: `the key ${message}` });
+      for (const { message } of this.check(schema.propertyNames, key, at))
+        problems.push({ path: at, keyword: "propertyNames", message: `the key ${message}` });
       const own = Object.hasOwn(known, key) ? known[key] : undefined;
       if (own !== undefined) problems.push(...this.check(own, child, at));
-      else if (schema.additionalProperties === false) problems.push({ path: at, keyword: "additionalProperties", message: unknownKey(key, Object.keys(known)) });
+      else if (schema.additionalProperties === false)
+        problems.push({ path: at, keyword: "additionalProperties", message: unknownKey(key, Object.keys(known)) });
       else problems.push(...this.check(schema.additionalProperties, child, at));
     }
     for (const key of list(schema.required)) {
-      if (typeof key === "string" && !Object.hasOwn(value, key)) problems.push({ path: join(path, key), keyword: "required", message: "is missing" });
+      if (typeof key === "string" && !Object.hasOwn(value, key))
+        problems.push({ path: join(path, key), keyword: "required", message: "is missing" });
     }
     const size = Object.keys(value).length;
-    if (size < Number(schema.minProperties ?? 0)) problems.push({ path, keyword: "minProperties", message: `needs at least ${Number(schema.minProperties)} keys` });
-    if (size > Number(schema.maxProperties ?? Infinity)) problems.push({ path, keyword: "maxProperties", message: `takes at most ${Number(schema.maxProperties)} keys` });
+    if (size < Number(schema.minProperties ?? 0))
+      problems.push({ path, keyword: "minProperties", message: `needs at least ${Number(schema.minProperties)} keys` });
+    if (size > Number(schema.maxProperties ?? Infinity))
+      problems.push({ path, keyword: "maxProperties", message: `takes at most ${Number(schema.maxProperties)} keys` });
     return problems;
   }
 }
@@ -140,7 +151,7 @@ function typeOf(value: JsonValue): string {
 
 function typeProblem(type: JsonValue | undefined, value: JsonValue, path: string): SchemaProblem | undefined {
   if (type === undefined) return undefined;
-  const types = Array.isArray(type) ? type : [type];
+  const types = (Array.isArray(type) ? type : [type]).map(String);
   const actual = typeOf(value);
   if (types.includes(actual) || (types.includes("integer") && Number.isInteger(value))) return undefined;
   return { path, keyword: "type", message: `must be ${types.join(" or ")}, is ${actual}`, allowed: types };
@@ -162,18 +173,33 @@ function constantProblem(allowed: JsonValue[], value: JsonValue | undefined, pat
 function stringProblems(schema: JsonObject, value: string, path: string): SchemaProblem[] {
   const problems: SchemaProblem[] = [];
   const length = [...value].length;
-  if (length < Number(schema.minLength ?? 0)) problems.push({ path, keyword: "minLength", message: length === 0 ? "is empty" : `needs at least ${Number(schema.minLength)} characters` });
-  if (length > Number(schema.maxLength ?? Infinity)) problems.push({ path, keyword: "maxLength", message: `takes at most ${Number(schema.maxLength)} characters` });
-  if (typeof schema.pattern === "string" && !new RegExp(schema.pattern, "u").test(value)) problems.push({ path, keyword: "pattern", message: `must match ${schema.pattern}` });
-  if (schema.format === "uri" && !URL.canParse(value)) problems.push({ path, keyword: "format", message: "must be a URL" });
+  if (length < Number(schema.minLength ?? 0))
+    problems.push({
+      path,
+      keyword: "minLength",
+      message: length === 0 ? "is empty" : `needs at least ${Number(schema.minLength)} characters`,
+    });
+  if (length > Number(schema.maxLength ?? Infinity))
+    problems.push({ path, keyword: "maxLength", message: `takes at most ${Number(schema.maxLength)} characters` });
+  if (typeof schema.pattern === "string" && !new RegExp(schema.pattern, "u").test(value))
+    problems.push({ path, keyword: "pattern", message: `must match ${schema.pattern}` });
+  if (schema.format === "uri" && !URL.canParse(value))
+    problems.push({ path, keyword: "format", message: "must be a URL" });
   return problems;
 }
 
 function numberProblems(schema: JsonObject, value: number, path: string): SchemaProblem[] {
   const problems: SchemaProblem[] = [];
-  if (value < Number(schema.minimum ?? -Infinity)) problems.push({ path, keyword: "minimum", message: `must be at least ${Number(schema.minimum)}` });
-  if (value <= Number(schema.exclusiveMinimum ?? -Infinity)) problems.push({ path, keyword: "exclusiveMinimum", message: `must be more than ${Number(schema.exclusiveMinimum)}` });
-  if (value > Number(schema.maximum ?? Infinity)) problems.push({ path, keyword: "maximum", message: `must be at most ${Number(schema.maximum)}` });
+  if (value < Number(schema.minimum ?? -Infinity))
+    problems.push({ path, keyword: "minimum", message: `must be at least ${Number(schema.minimum)}` });
+  if (value <= Number(schema.exclusiveMinimum ?? -Infinity))
+    problems.push({
+      path,
+      keyword: "exclusiveMinimum",
+      message: `must be more than ${Number(schema.exclusiveMinimum)}`,
+    });
+  if (value > Number(schema.maximum ?? Infinity))
+    problems.push({ path, keyword: "maximum", message: `must be at most ${Number(schema.maximum)}` });
   return problems;
 }
 
@@ -183,9 +209,11 @@ function numberProblems(schema: JsonObject, value: number, path: string): Schema
  * they want are reported as one list of what is allowed.
  */
 function meant(results: SchemaProblem[][], path: string): SchemaProblem[] {
-  const rightType = results.filter((result) => !result.some((problem) => problem.path === path && problem.keyword === "type"));
+  const rightType = results.filter(
+    (result) => !result.some((problem) => problem.path === path && problem.keyword === "type"),
+  );
   if (rightType.length === 0) {
-    const types = new Set(results.flat().flatMap((problem) => problem.allowed ?? []));
+    const types = new Set(results.flat().flatMap((problem) => (problem.allowed ?? []).map(String)));
     return [{ path, keyword: "type", message: `must be ${[...types].join(" or ")}`, allowed: [...types] }];
   }
   const rightConstants = rightType.filter((result) => !result.some((problem) => problem.keyword === "enum"));
@@ -193,7 +221,9 @@ function meant(results: SchemaProblem[][], path: string): SchemaProblem[] {
   const fewest = candidates.reduce((best, result) => (result.length < best.length ? result : best));
   const constant = fewest.find((problem) => problem.keyword === "enum");
   if (constant === undefined || candidates.length === 1) return fewest;
-  const atSamePlace = candidates.flat().filter((problem) => problem.keyword === "enum" && problem.path === constant.path);
+  const atSamePlace = candidates
+    .flat()
+    .filter((problem) => problem.keyword === "enum" && problem.path === constant.path);
   const allowed = [...new Set(atSamePlace.flatMap((problem) => problem.allowed ?? []))];
   return [constantProblem(allowed, constant.value, constant.path)];
 }

@@ -28,7 +28,8 @@ function problemOf(proxy: string): string | undefined {
   const version = isIP(address);
   const bits = version === 4 ? 32 : 128;
   const prefix = prefixText === undefined ? bits : /^\d{1,3}$/.test(prefixText) ? Number(prefixText) : NaN;
-  if (version === 0 || rest.length > 0 || !(prefix <= bits)) return `${JSON.stringify(proxy)} is neither an IP address nor a CIDR range`;
+  if (version === 0 || rest.length > 0 || !(prefix <= bits))
+    return `${JSON.stringify(proxy)} is neither an IP address nor a CIDR range`;
   if (PRIVATE_RANGES.some((range) => sameRange(range, address, prefix))) return `${proxy} is a whole private range`;
   if (version === 6 && /^::ffff:/i.test(address)) return `${proxy} is an IPv4 address in IPv6 form: write it as IPv4`;
   if (prefix < (version === 4 ? WIDEST.ipv4 : WIDEST.ipv6)) return `${proxy} is too wide`;

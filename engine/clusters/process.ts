@@ -1,0 +1,159 @@
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ValidationFailed } from "../../components/errors";
+
+/**
+ * A process that we started. A pid alone is no identity, since the kernel hands it out again; together with the moment
+ * the process started it is one. Nothing is ever signalled unless both match.
+ */
+export interface ProcessRecord {
+  pid: number;
+  /** Opaque; compared for equality only. */
+  startTime: string;
+}
+
+/** How to start a process that outlives us. */
+export interface ProcessSpec {
+  command: string;
+  args: readonly string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  /** Truncated at start, mode 0600; takes stdout and stderr. */
+  logFile: string;
+  /** Takes the ProcessRecord, mode 0600. */
+  pidFile: string;
+}
+
+const POLL_MS = 20;
+
+/** The start time of a live process; undefined when there is none of that pid (a zombie is none). */
+export function startTimeOf(pid: number): string | undefined {
+  if (process.platform !== "linux") return lstartOf(pid);
+  try {
+    const { state, startTicks } = parseProcStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    if (state === "Z" || state === "X") return undefined;
+    // Ticks count from boot, so they mean nothing after the next one.
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}/${startTicks}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Fields 3 (state) and 22 (start time in clock ticks since boot) of proc_pid_stat(5). The command name in front of them
+ * may itself contain blanks and parentheses.
+ */
+export function parseProcStat(stat: string): { state: string; startTicks: string } {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", startTicks: fields[19] ?? "" };
+}
+
+function lstartOf(pid: number): string | undefined {
+  try {
+    const line = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"], LC_ALL: "C" },
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+    const [stat, ...lstart] = line.split(/\s+/);
+    return stat === undefined || stat === "" || stat.startsWith("Z") ? undefined : lstart.join(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether this very process still runs, not just another one with its pid. */
+export function isRunning(record: ProcessRecord): boolean {
+  return startTimeOf(record.pid) === record.startTime;
+}
+
+/** The process a pid file speaks of, if it still runs. */
+export function readRunning(pidFile: string): ProcessRecord | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(readFileSync(pidFile, "utf8"));
+  } catch {
+    return undefined;
+  }
+  return isProcessRecord(record) && isRunning(record) ? { pid: record.pid, startTime: record.startTime } : undefined;
+}
+
+function isProcessRecord(value: unknown): value is ProcessRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { pid, startTime } = value as Partial<Record<keyof ProcessRecord, unknown>>;
+  // 0 and negative numbers would address process groups.
+  return typeof pid === "number" && Number.isSafeInteger(pid) && pid > 1 && typeof startTime === "string";
+}
+
+/** Resident memory in bytes, 0 when the process is gone. */
+export function residentMemory(pid: number): number {
+  try {
+    if (process.platform !== "linux") {
+      return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }).trim()) * 1024;
+    }
+    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return Number(kibibytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Starts a process in a session of its own, so that neither our end nor a Ctrl-C in our terminal ends it, and writes its
+ * pid file at once: whatever happens to us after that, the next call finds it.
+ * @throws ValidationFailed when the program can't be run.
+ */
+export function startProcess(spec: ProcessSpec): ProcessRecord {
+  const log = openSync(spec.logFile, "w", 0o600);
+  try {
+    const child = spawn(spec.command, spec.args, {
+      cwd: spec.cwd,
+      env: spec.env,
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+    // Without a listener a failed spawn would end us; the missing pid below reports it.
+    child.on("error", () => undefined);
+    child.unref();
+    const startTime = child.pid === undefined ? undefined : startTimeOf(child.pid);
+    if (child.pid === undefined || startTime === undefined) {
+      throw new ValidationFailed({
+        what: "this program of a local cluster can't be started",
+        where: spec.command,
+        fix: "check that the file exists and is executable, or run `make doctor`",
+      });
+    }
+    const record = { pid: child.pid, startTime };
+    writeFileSync(spec.pidFile, JSON.stringify(record), { mode: 0o600 });
+    return record;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Ends a process with SIGTERM, after `graceMs` with SIGKILL, and waits until it is gone. */
+export async function stopProcess(record: ProcessRecord, graceMs: number): Promise<void> {
+  signal(record, "SIGTERM");
+  for (let waited = 0; isRunning(record); waited += POLL_MS) {
+    if (waited >= graceMs) signal(record, "SIGKILL");
+    await sleep(POLL_MS);
+  }
+}
+
+function signal(record: ProcessRecord, name: NodeJS.Signals): void {
+  if (!isRunning(record)) return;
+  try {
+    process.kill(record.pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Ends what a pid file speaks of, if that still runs, and removes the file. */
+export async function stopRecorded(pidFile: string, graceMs: number): Promise<boolean> {
+  const record = readRunning(pidFile);
+  if (record !== undefined) await stopProcess(record, graceMs);
+  rmSync(pidFile, { force: true });
+  return record !== undefined;
+}

@@ -6,8 +6,8 @@ require (
 	github.com/hashicorp/terraform-provider-tls/shim v0.0.0
 	github.com/pulumi/pulumi-kubernetes/provider/v4 v4.0.0-20260304044920-867400a6a208
 	github.com/pulumi/pulumi-terraform-bridge/v3 v3.128.0
-	github.com/pulumi/pulumi/pkg/v3 v3.232.0 // indirect
-	github.com/pulumi/pulumi/sdk/v3 v3.232.0
+	github.com/pulumi/pulumi/pkg/v3 v3.230.0 // indirect
+	github.com/pulumi/pulumi/sdk/v3 v3.230.0
 	github.com/terraform-providers/terraform-provider-random/shim v0.0.0
 )
 
@@ -392,7 +392,7 @@ require (
 	go.etcd.io/etcd/api/v3 v3.6.8 // indirect
 	go.etcd.io/etcd/client/pkg/v3 v3.6.8 // indirect
 	go.etcd.io/etcd/client/v3 v3.6.8 // indirect
-	go.etcd.io/etcd/pkg/v3 v3.6.5 // indirect
+	go.etcd.io/etcd/pkg/v3 v3.6.8 // indirect
 	go.etcd.io/raft/v3 v3.6.0 // indirect
 	go.opencensus.io v0.24.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
@@ -497,7 +497,7 @@ replace (
 )
 
 require (
-	go.etcd.io/etcd/server/v3 v3.6.5
+	go.etcd.io/etcd/server/v3 v3.6.8
 	k8s.io/component-base v0.36.1
 	k8s.io/kubectl v0.35.1
 	k8s.io/kubernetes v1.35.4

@@ -1,6 +1,6 @@
 // Command pulumi-resource-kubernetes is the kubernetes resource plugin. The
 // upstream main embeds files that its Go module lacks, so this one embeds the
-// two JSON files that the build copies out of the module (see build.json).
+// two JSON files that the build copies out of the module.
 package main
 
 import (

@@ -1,0 +1,70 @@
+import { join } from "node:path";
+
+import { describeBuild, findGo } from "./build";
+import { cacheDir, context, modulesDir, platform, type ToolchainOptions } from "./context";
+import { findPresent } from "./ensure";
+import { findInstalled } from "./find";
+import { toolNames, toolSpecs, type ToolName } from "./tools";
+import { describeRange } from "./version";
+
+/** One line of `make doctor`. */
+export interface DoctorRow {
+  name: string;
+  /** The versions that will do, in words. */
+  want: string;
+  /** The version found. */
+  found?: string;
+  path?: string;
+  source: "path" | "download" | "build" | "missing";
+  /** Empty when found, else what would be done, and how to do without it. */
+  action: string;
+}
+
+/** What of the toolchain is there, where and in which version. Neither downloads nor builds. */
+export async function doctor(
+  names: readonly ToolName[] = toolNames,
+  options: ToolchainOptions = {},
+): Promise<DoctorRow[]> {
+  const ctx = context(options);
+  const present = await findPresent(names, ctx);
+  const installed = await findInstalled(
+    names.filter((name) => !present.has(name)),
+    ctx,
+  );
+  const go = await findGo(join(modulesDir(), "toolchain"), ctx).catch((error: unknown) => error);
+  const rows = names.map((name): DoctorRow => {
+    const spec = toolSpecs[name];
+    const want = describeRange(spec.accepts);
+    const tool = present.get(name);
+    if (tool !== undefined)
+      return { name, want, found: tool.version, path: tool.path, source: tool.source, action: "" };
+    const rejected = (installed.get(name)?.rejected ?? []).map(
+      ({ path, version }) => `${path} is ${version ?? "of unknown version"}`,
+    );
+    const build =
+      go instanceof Error ? `a build needs Go: ${go.message.split("\n")[0]}` : `built ${describeBuild([name])}`;
+    const steps = [...rejected, `downloaded ${spec.version} on first use, else ${build}`, `or ${spec.install}`];
+    return { name, want, source: "missing", action: steps.join("; ") };
+  });
+  const { os, arch } = platform();
+  const machine: DoctorRow[] = [
+    {
+      name: "node",
+      want: "20.19.0 or later",
+      found: process.versions.node,
+      path: process.execPath,
+      source: "path",
+      action: "",
+    },
+    go instanceof Error
+      ? { name: "go", want: "only for builds", source: "missing", action: go.message.replace(/\n\s+/g, " ") }
+      : { name: "go", want: "only for builds", ...describeGo(go), source: "path", action: "" },
+    { name: "cache", want: `${os}/${arch}`, path: cacheDir(ctx.env), source: "path", action: "" },
+  ];
+  return [...rows, ...machine];
+}
+
+function describeGo(go: unknown): Pick<DoctorRow, "found" | "path"> {
+  const { version, path } = go as { version: string; path: string };
+  return { found: version.replace(/^go/, ""), path };
+}

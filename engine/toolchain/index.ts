@@ -1,0 +1,7 @@
+export { cacheDir, type ToolchainOptions } from "./context";
+export { doctor, type DoctorRow } from "./doctor";
+export { ensureTools } from "./ensure";
+export type { Tool } from "./find";
+export { ensureManifests, type Manifests } from "./manifests";
+export { preparePulumiHome, type PulumiHome } from "./plugins";
+export { clusterTools, pulumiTools, toolNames, toolSpecs, type ToolName } from "./tools";

@@ -13,6 +13,8 @@ export interface Problem {
  * meant to be printed as its message alone: the stack is for us.
  */
 export class FleetError extends Error {
+  /** Pulumi's mark (see its RunError) for an error whose message says it all: the engine then prints no stack. */
+  readonly __pulumiRunError = true;
   readonly what: string;
   readonly where: string | undefined;
   readonly fix: string | undefined;

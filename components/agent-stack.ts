@@ -1,0 +1,150 @@
+import * as pulumi from "@pulumi/pulumi";
+import { appTeamRole } from "./app-team-role";
+import { Entry, planEntry, type EntryOptions } from "./entry";
+import type { Environment } from "./environment";
+import { ValidationFailed } from "./errors";
+import type { GitSyncOptions } from "./git-sync";
+import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
+import { Tenancy, type TenancyOptions } from "./tenancy";
+import { Vault, type VaultVolumeOptions } from "./vault";
+
+/** The vault of a cell. */
+export interface VaultOptions extends VaultVolumeOptions {
+  /** Create a vault. @default true */
+  enabled?: boolean;
+  /** Keep the vault in step with a git repository. @default off */
+  gitSync?: GitSyncOptions;
+}
+
+/** Everything about one cell but the cluster, which is the provider's business. */
+export interface AgentStackArgs {
+  environment: Environment;
+  /** The region, as a label. @default none */
+  region?: string;
+  /** The tenant whose agents run here, as a label: one gateway serves one tenant. @default none */
+  tenant?: string;
+  /** The namespace to create. @default the component's name */
+  namespace?: string;
+  /** The Pod CIDRs of the cluster; an entry's proxy that runs in the cluster has its address from there. @default none */
+  podCidrs?: string[];
+  /** What the cell may use, and who may change it. */
+  tenancy?: TenancyOptions;
+  gateway?: GatewayOptions;
+  /** The way in from outside of the cluster. @default none: port-forward only */
+  entry?: EntryOptions;
+  vault?: VaultOptions;
+  /** Keep the volumes, and the namespace that holds them, when the stack is destroyed; a later `pulumi up` takes them over again. @default true in prod, false elsewhere */
+  retain?: boolean;
+}
+
+/**
+ * The OpenClaw agent stack on one cluster for one tenant: a cell.
+ *
+ * The cluster is chosen by `opts.provider`, a Kubernetes provider with an explicit `clusterIdentifier`.
+ */
+export class AgentStack extends pulumi.ComponentResource {
+  static readonly __pulumiType = "clawfleet:index:AgentStack";
+
+  /** The namespace that everything is in. */
+  readonly namespace: pulumi.Output<string>;
+  /** The gateway's Service. */
+  readonly service: pulumi.Output<string>;
+  /** Where clients reach the gateway: the entry's URL, or the one within the cluster. */
+  readonly url: pulumi.Output<string>;
+  /** The gateway's token; a secret. Empty when it is an existing Secret. */
+  readonly token: pulumi.Output<string>;
+  /** PEM of the authority that clients have to trust; empty when the certificate is not ours. */
+  readonly caCertificate: pulumi.Output<string>;
+  /** The hash of OpenClaw's config. */
+  readonly configHash: pulumi.Output<string>;
+
+  constructor(name: string, args: AgentStackArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(AgentStack.__pulumiType, name, args, opts);
+    assertName(name);
+    const labels = {
+      "clawfleet.dev/environment": args.environment,
+      ...(args.region !== undefined && { "clawfleet.dev/region": args.region }),
+      ...(args.tenant !== undefined && { "clawfleet.dev/tenant": args.tenant }),
+    };
+    const retain = args.retain ?? args.environment === ("prod" as Environment);
+    const { enabled: hasVault = true, gitSync, ...vaultVolume } = args.vault ?? {};
+    if (!hasVault && gitSync !== undefined) {
+      throw new ValidationFailed({
+        what: "gitSync without a vault",
+        where: "vault.gitSync",
+        fix: "set vault.enabled to true, or remove gitSync",
+      });
+    }
+    const entry = args.entry && planEntry(args.entry, args.podCidrs ?? []);
+
+    const tenancy = new Tenancy(
+      name,
+      { ...args.tenancy, instance: name, namespace: args.namespace, labels, retain },
+      { parent: this },
+    );
+    const common = { instance: name, namespace: tenancy.namespace, labels };
+    const vault = hasVault
+      ? new Vault(`${name}-vault`, { ...vaultVolume, ...common, retain }, { parent: this })
+      : undefined;
+    const gateway = new OpenClawGateway(
+      `${name}-gateway`,
+      {
+        ...args.gateway,
+        ...common,
+        environment: args.environment,
+        publicOrigin: entry?.origin,
+        trustedProxies: entry?.trustedProxies,
+        serviceAnnotations: entry?.serviceAnnotations,
+        vaultClaim: vault?.claim,
+        vaultGitSync: gitSync,
+        retain,
+      },
+      // No Pod before the quota, the limits and the default-deny policy are there.
+      { parent: this, dependsOn: tenancy },
+    );
+    const entryPoint =
+      args.entry &&
+      new Entry(
+        `${name}-entry`,
+        { ...args.entry, ...common, service: gateway.service, podCidrs: args.podCidrs },
+        { parent: this },
+      );
+    if (args.tenancy?.appTeamGroups !== undefined && args.tenancy.appTeamGroups.length > 0) {
+      appTeamRole(
+        `${name}-app-team`,
+        {
+          ...common,
+          groups: args.tenancy.appTeamGroups,
+          owned: { statefulSets: [gateway.statefulSet], configMaps: [gateway.configMap], services: [gateway.service] },
+        },
+        this,
+      );
+    }
+
+    this.namespace = tenancy.namespace;
+    this.service = gateway.service;
+    this.url = entryPoint?.url ?? gateway.url;
+    this.token = gateway.token;
+    this.caCertificate = entryPoint?.caCertificate ?? pulumi.output("");
+    this.configHash = gateway.configHash;
+    this.registerOutputs({
+      namespace: this.namespace,
+      service: this.service,
+      url: this.url,
+      configHash: this.configHash,
+    });
+  }
+}
+
+/** Object names are `NAME-gateway-config-HASH` at the longest, within the 63 characters of a label. */
+const NAME = /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/;
+
+function assertName(name: string): void {
+  if (!NAME.test(name)) {
+    throw new ValidationFailed({
+      what: `${JSON.stringify(name)} is no cell name`,
+      where: "AgentStack's name",
+      fix: "use at most 32 lower-case letters, digits and hyphens, beginning with a letter",
+    });
+  }
+}

@@ -1,0 +1,149 @@
+import type { Input } from "@pulumi/pulumi";
+import type { types } from "@pulumi/kubernetes";
+import { ValidationFailed } from "./errors";
+import type { EgressRule } from "./network";
+import { restrictedContainer } from "./pod-security";
+import { secretEnv, type SecretOptions, type SecretReference } from "./secrets";
+
+/** Keeps the vault in step with a git repository, both ways. */
+export interface GitSyncOptions {
+  /** The repository's https URL, without credentials. */
+  repository: string;
+  /** @default "main" */
+  branch?: string;
+  /** Seconds between two rounds. @default 300, which is five minutes */
+  intervalSeconds?: number;
+  /** The user to authenticate as. @default "git", which hosts that take a token accept */
+  username?: string;
+  /** The token or password: a value or an existing Secret. */
+  credential: SecretOptions;
+  /** Where the git host is. Without a rule the default-deny policy keeps it unreachable. */
+  egress: EgressRule[];
+}
+
+/** The environment variable that holds the token or password. */
+export const GIT_CREDENTIAL_ENV = "GIT_PASSWORD";
+
+/**
+ * One round: commit what changed here, merge what changed there, push. Where both changed the same lines, what is in
+ * the vault stays, and the other version stays in the history: nothing is ever lost or left with conflict marks.
+ * The credential reaches git through GIT_ASKPASS, so it is in no URL, argument or file.
+ */
+export const GIT_SYNC_SCRIPT = `set -u
+cd "$VAULT" || exit 1
+printf '#!/bin/sh\\ncase "$1" in Username*) echo "$GIT_USERNAME" ;; *) echo "$GIT_PASSWORD" ;; esac\\n' > "$HOME/askpass"
+chmod 700 "$HOME/askpass"
+export GIT_ASKPASS="$HOME/askpass" GIT_TERMINAL_PROMPT=0
+export GIT_AUTHOR_NAME=clawfleet GIT_AUTHOR_EMAIL=clawfleet@localhost GIT_COMMITTER_NAME=clawfleet GIT_COMMITTER_EMAIL=clawfleet@localhost
+git config --global --add safe.directory "$VAULT"
+git config --global gc.auto 256
+round() {
+  if [ ! -d .git ]; then
+    git init -q -b "$GIT_BRANCH" && echo lost+found >> .git/info/exclude || return 1
+  fi
+  git remote remove origin 2>/dev/null
+  git remote add origin "$GIT_REPOSITORY" || return 1
+  git add -A || return 1
+  git diff --cached --quiet || git commit -q -m "Vault of $GIT_CELL" || return 1
+  git fetch -q origin || return 1
+  if git rev-parse -q --verify "origin/$GIT_BRANCH" > /dev/null; then
+    if git rev-parse -q --verify HEAD > /dev/null; then
+      git merge -q --no-edit --allow-unrelated-histories -X ours "origin/$GIT_BRANCH" ||
+        { git add -A && git commit -q --no-edit; } || { git merge --abort; return 1; }
+    else
+      git checkout -q -f -B "$GIT_BRANCH" "origin/$GIT_BRANCH" || return 1
+    fi
+  fi
+  git rev-parse -q --verify HEAD > /dev/null || return 0
+  git push -q origin "HEAD:$GIT_BRANCH"
+}
+stop() { round; exit 0; }
+trap stop TERM INT
+while :; do
+  if round; then echo "vault in step"; else echo "vault not in step, next try in $GIT_INTERVAL s" >&2; fi
+  touch "$HOME/alive"
+  sleep "$GIT_INTERVAL" & wait $!
+done
+`;
+
+interface GitSyncContainerArgs {
+  image: string;
+  instance: string;
+  options: GitSyncOptions;
+  credential: SecretReference;
+  vaultPath: string;
+}
+
+/** The container beside the gateway: one node at a time mounts the vault, so it has to share the gateway's Pod. */
+export function gitSyncContainer(args: GitSyncContainerArgs): types.input.core.v1.Container {
+  const { options } = args;
+  const interval = assertGitSync(options);
+  const env = {
+    VAULT: args.vaultPath,
+    HOME: "/git-sync",
+    GIT_REPOSITORY: options.repository,
+    GIT_BRANCH: options.branch ?? "main",
+    GIT_INTERVAL: String(interval),
+    GIT_USERNAME: options.username ?? "git",
+    GIT_CELL: args.instance,
+  };
+  return {
+    name: "git-sync",
+    image: args.image,
+    imagePullPolicy: "IfNotPresent",
+    command: ["sh", "-c", GIT_SYNC_SCRIPT],
+    env: [
+      ...Object.entries(env).map(([name, value]) => ({ name, value })),
+      secretEnv(GIT_CREDENTIAL_ENV, args.credential),
+    ],
+    resources: {
+      requests: { cpu: "10m", memory: "64Mi", "ephemeral-storage": "16Mi" },
+      limits: { cpu: "500m", memory: "256Mi", "ephemeral-storage": "128Mi" },
+    },
+    securityContext: restrictedContainer(),
+    // Alive means that rounds go on, whether or not the git host answers: restarting would not help it.
+    livenessProbe: {
+      exec: {
+        command: ["sh", "-c", `test -n "$(find /git-sync/alive -mmin -${String(Math.ceil((interval * 3) / 60) + 5)})"`],
+      },
+      initialDelaySeconds: 300,
+      periodSeconds: 60,
+      timeoutSeconds: 5,
+    },
+    volumeMounts: [
+      { name: "vault", mountPath: args.vaultPath },
+      { name: "git-sync", mountPath: "/git-sync" },
+    ],
+  };
+}
+
+/** The volume that the container keeps its own files in. */
+export const gitSyncVolume: { name: string; emptyDir: { sizeLimit: Input<string> } } = {
+  name: "git-sync",
+  emptyDir: { sizeLimit: "64Mi" },
+};
+
+function assertGitSync({ repository, intervalSeconds = 300 }: GitSyncOptions): number {
+  let url: URL | undefined;
+  try {
+    url = new URL(repository);
+  } catch {
+    // reported below
+  }
+  if (url?.protocol !== "https:" || url.username !== "" || url.password !== "") {
+    // The URL is not repeated: a credential may be in it.
+    throw new ValidationFailed({
+      what: "the repository is no https URL without credentials",
+      where: "vault.gitSync.repository",
+      fix: "write it like https://git.example.com/team/vault.git and give the token as vault.gitSync.credential",
+    });
+  }
+  if (!Number.isInteger(intervalSeconds) || intervalSeconds < 10) {
+    throw new ValidationFailed({
+      what: `intervalSeconds is ${String(intervalSeconds)}`,
+      where: "vault.gitSync.intervalSeconds",
+      fix: "use at least 10",
+    });
+  }
+  return intervalSeconds;
+}

@@ -1,0 +1,289 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { types } from "@pulumi/kubernetes";
+import { StatefulSet } from "@pulumi/kubernetes/apps/v1";
+import { ConfigMap, PersistentVolumeClaim, Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
+import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
+import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
+import type { Environment } from "./environment";
+import { ValidationFailed } from "./errors";
+import { objectLabels, Owner, selectorLabels } from "./labels";
+import { resolveImage } from "./images";
+import { egressTo, egressToClusterDns, type EgressRule } from "./network";
+import { GIT_CREDENTIAL_ENV, type GitSyncOptions } from "./git-sync";
+import { gatewayPod, VAULT_PATH, type GatewayResources } from "./gateway-pod";
+import { gatewaySecrets } from "./gateway-secrets";
+import { configHash, configText, GATEWAY_PORT, gatewayConfig } from "./openclaw/config";
+import type { OpenClawOptions } from "./openclaw/options";
+import { assertGracePeriod, GATEWAY_CONFIG_FILE, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
+import { NODE_UID, restrictedPod } from "./pod-security";
+import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
+import { blockClaim, type ClaimOptions } from "./volume-claims";
+
+/** A toleration of a node's taint. */
+export interface TolerationOptions {
+  key: string;
+  /** The taint's value; without it, any value is tolerated. */
+  value?: string;
+  /** `NoSchedule`, `PreferNoSchedule` or `NoExecute`. @default every effect */
+  effect?: string;
+}
+
+/** Where the gateway's Pod may run, and how important it is. */
+export interface SchedulingOptions {
+  /** Node labels that a node must have. @default none */
+  nodeSelector?: Record<string, string>;
+  /** Taints that are tolerated. @default none */
+  tolerations?: TolerationOptions[];
+  /** An existing PriorityClass. @default the cluster's default */
+  priorityClassName?: string;
+}
+
+/** What a team may tune of its gateway. */
+export interface GatewayOptions {
+  /** OpenClaw's own configuration, typed. */
+  openclaw?: OpenClawOptions;
+  /** Image to run, with tag and digest. @default `openclaw-gateway` of components/images.json */
+  image?: string;
+  /** Requests and limits; Node's heap is computed from the memory limit. */
+  resources?: GatewayResources;
+  /** The volume for OpenClaw's state (SQLite): RWO block storage only. @default 10Gi of the default StorageClass */
+  state?: ClaimOptions;
+  /** The token that clients present. @default generated */
+  token?: SecretOptions;
+  /** The API key of each model provider, by the provider's id in `openclaw.models`. */
+  providerKeys?: Record<string, SecretOptions>;
+  /** Destinations that the gateway may reach beside the cluster's DNS. @default none, so a model provider outside of the cell needs a rule. */
+  egress?: EgressRule[];
+  scheduling?: SchedulingOptions;
+  /** Seconds between SIGTERM and SIGKILL: at least 330, since the gateway drains for 315 s and shuts down within 325 s. @default 345 */
+  terminationGracePeriodSeconds?: number;
+}
+
+export interface OpenClawGatewayArgs extends GatewayOptions {
+  /** The namespace to run in; its default-deny policy is the Tenancy component's business. */
+  namespace: pulumi.Input<string>;
+  /** The cell that the gateway belongs to. @default the component's name */
+  instance?: string;
+  /** Shown in the Control UI. */
+  environment: Environment;
+  /** Labels for every object, for example tenant and region. */
+  labels?: Record<string, string>;
+  /** The origin that browsers use, for example `https://openclaw.example.com`. @default none: the Control UI is reached by port-forward */
+  publicOrigin?: string;
+  /** Addresses of the reverse proxies in front of the gateway: the only ones whose forwarded headers count. @default none */
+  trustedProxies?: string[];
+  /** Annotations that the entry's load balancer reads from the Service. @default none */
+  serviceAnnotations?: Record<string, string>;
+  /** The claim of the vault to mount at `/vault`. @default none */
+  vaultClaim?: pulumi.Input<string>;
+  /** Keep that vault in step with a git repository, from a container of its own in the Pod. @default off */
+  vaultGitSync?: GitSyncOptions;
+  /** Keep the state's volume claim when the stack is destroyed. @default false */
+  retain?: boolean;
+}
+
+/**
+ * The OpenClaw gateway: one Pod with its state, its config as a read-only ConfigMap, its token as a Secret, and no
+ * traffic but what is allowed.
+ *
+ * A changed config is a new ConfigMap (named by its hash), which rolls the Pod.
+ */
+export class OpenClawGateway extends pulumi.ComponentResource {
+  static readonly __pulumiType = "clawfleet:index:OpenClawGateway";
+
+  /** The Service's name. */
+  readonly service: pulumi.Output<string>;
+  /** The URL within the cluster. */
+  readonly url: pulumi.Output<string>;
+  /** The token that clients present; empty when it is an existing Secret, which Pulumi never reads. */
+  readonly token: pulumi.Output<string>;
+  /** The config's hash, as in the ConfigMap's name. */
+  readonly configHash: pulumi.Output<string>;
+  /** The StatefulSet's name. */
+  readonly statefulSet: pulumi.Output<string>;
+  /** The ConfigMap's name. */
+  readonly configMap: pulumi.Output<string>;
+
+  constructor(name: string, args: OpenClawGatewayArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(OpenClawGateway.__pulumiType, name, args, opts);
+    const instance = args.instance ?? name;
+    const labelsFor = (owner: Owner) => objectLabels({ instance, component: "gateway", owner, extra: args.labels });
+    const metadata = (objectName: string, owner = Owner.App) => ({
+      name: objectName,
+      namespace: args.namespace,
+      labels: labelsFor(owner),
+    });
+    const selector = selectorLabels(instance, "gateway");
+    const image = resolveImage("openclaw-gateway", args.image, "gateway.image");
+
+    const gracePeriod = args.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
+    assertGracePeriod(gracePeriod);
+    if (args.vaultGitSync !== undefined && args.vaultClaim === undefined) {
+      throw new ValidationFailed({
+        what: "gitSync without a vault",
+        where: "vaultGitSync",
+        fix: "give vaultClaim too",
+      });
+    }
+
+    const openclaw = args.openclaw ?? {};
+    const config = gatewayConfig(openclaw, {
+      environment: args.environment,
+      publicOrigin: args.publicOrigin,
+      allowedOrigins: args.publicOrigin === undefined ? [] : [args.publicOrigin],
+      trustedProxies: args.trustedProxies ?? [],
+      vaultPath: args.vaultClaim === undefined ? undefined : VAULT_PATH,
+    });
+    const text = configText(config);
+    const hash = configHash(text);
+    const secrets = gatewaySecrets(
+      name,
+      {
+        openclaw,
+        token: args.token ?? {},
+        providerKeys: args.providerKeys ?? {},
+        namespace: args.namespace,
+        labels: labelsFor(Owner.Platform),
+      },
+      this,
+    );
+
+    const gitSync = args.vaultGitSync && {
+      instance,
+      options: args.vaultGitSync,
+      credential: provideSecret(
+        `${name}-git-credential`,
+        args.vaultGitSync.credential,
+        {
+          env: GIT_CREDENTIAL_ENV,
+          namespace: args.namespace,
+          labels: labelsFor(Owner.Platform),
+          where: "vault.gitSync.credential",
+          defaultFrom: SecretFrom.Value,
+        },
+        this,
+      ),
+    };
+    const usedSecrets = { ...secrets.byEnv, ...(gitSync && { [GIT_CREDENTIAL_ENV]: gitSync.credential }) };
+
+    const configMap = new ConfigMap(
+      `${name}-config`,
+      { metadata: metadata(`${name}-config-${hash}`), immutable: true, data: { [GATEWAY_CONFIG_FILE]: text } },
+      { parent: this },
+    );
+    const serviceAccount = new ServiceAccount(
+      name,
+      { metadata: metadata(name, Owner.Platform), automountServiceAccountToken: false },
+      { parent: this },
+    );
+    const claim = new PersistentVolumeClaim(
+      `${name}-state`,
+      { metadata: metadata(`${name}-state`), spec: blockClaim(args.state ?? {}, "10Gi", "gateway.state") },
+      { parent: this, retainOnDelete: args.retain ?? false },
+    );
+    const service = new Service(
+      name,
+      {
+        metadata: {
+          ...metadata(name),
+          // Endpoints come with the Pod, whose readiness the StatefulSet waits for; waiting here as well costs 10 s.
+          annotations: { ...args.serviceAnnotations, "pulumi.com/skipAwait": "true" },
+        },
+        spec: {
+          type: "ClusterIP",
+          selector,
+          ports: [{ name: "http", port: GATEWAY_PORT, targetPort: "http", protocol: "TCP" }],
+        },
+      },
+      { parent: this },
+    );
+    const policy = new NetworkPolicy(
+      name,
+      {
+        metadata: metadata(name, Owner.Platform),
+        // No ingress: the entry, when there is one, adds a policy for its proxy.
+        spec: {
+          podSelector: { matchLabels: selector },
+          policyTypes: ["Ingress", "Egress"],
+          egress: [egressToClusterDns(), ...egressTo([...(args.egress ?? []), ...(args.vaultGitSync?.egress ?? [])])],
+        },
+      },
+      { parent: this },
+    );
+    new PodDisruptionBudget(
+      name,
+      {
+        metadata: metadata(name, Owner.Platform),
+        // One replica: minAvailable 1 would block every node drain for ever. Eviction drains the gateway first (grace period).
+        spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow", selector: { matchLabels: selector } },
+      },
+      { parent: this },
+    );
+    const podSpec: types.input.core.v1.PodSpec = {
+      serviceAccountName: serviceAccount.metadata.name,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: gracePeriod,
+      securityContext: restrictedPod(NODE_UID),
+      ...scheduling(args.scheduling ?? {}),
+      ...gatewayPod({
+        image,
+        resources: args.resources ?? {},
+        secrets: secrets.byEnv,
+        configMap: configMap.metadata.name,
+        stateClaim: claim.metadata.name,
+        vaultClaim: args.vaultClaim,
+        gitSync,
+      }),
+    };
+    const statefulSet = new StatefulSet(
+      name,
+      {
+        metadata: metadata(name),
+        spec: {
+          replicas: 1, // OpenClaw is a single writer of its SQLite state.
+          serviceName: service.metadata.name,
+          selector: { matchLabels: selector },
+          template: {
+            metadata: { labels: labelsFor(Owner.App), annotations: secretVersionsAnnotation(usedSecrets) },
+            spec: podSpec,
+          },
+        },
+      },
+      // The Pod must not run for a moment before the policy that confines it.
+      { parent: this, dependsOn: [policy, ...dependencies(opts)], customTimeouts: { create: "15m", update: "20m" } },
+    );
+
+    this.service = service.metadata.name;
+    this.url = pulumi.interpolate`http://${service.metadata.name}.${args.namespace}.svc:${GATEWAY_PORT}`;
+    this.token = secrets.token.value ?? pulumi.secret("");
+    this.configHash = pulumi.output(hash);
+    this.statefulSet = statefulSet.metadata.name;
+    this.configMap = configMap.metadata.name;
+    this.registerOutputs({ service: this.service, url: this.url, configHash: this.configHash });
+  }
+}
+
+function scheduling(options: SchedulingOptions): Partial<types.input.core.v1.PodSpec> {
+  return {
+    ...(options.nodeSelector && { nodeSelector: options.nodeSelector }),
+    ...(options.priorityClassName && { priorityClassName: options.priorityClassName }),
+    ...(options.tolerations && {
+      tolerations: options.tolerations.map(({ key, value, effect }) => ({
+        key,
+        operator: value === undefined ? "Exists" : "Equal",
+        value,
+        effect,
+      })),
+    }),
+  };
+}
+
+function dependencies(opts: pulumi.ComponentResourceOptions | undefined): pulumi.Resource[] {
+  const dependsOn = opts?.dependsOn;
+  return Array.isArray(dependsOn)
+    ? (dependsOn as pulumi.Resource[])
+    : dependsOn === undefined
+      ? []
+      : [dependsOn as pulumi.Resource];
+}

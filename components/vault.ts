@@ -1,0 +1,44 @@
+import * as pulumi from "@pulumi/pulumi";
+import { PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import { objectLabels, Owner } from "./labels";
+import { blockClaim, type ClaimOptions } from "./volume-claims";
+
+/** What a team may tune of its vault's volume. */
+export interface VaultVolumeOptions {
+  /** The volume. @default 5Gi of the default StorageClass */
+  volume?: ClaimOptions;
+}
+
+export interface VaultArgs extends VaultVolumeOptions {
+  namespace: pulumi.Input<string>;
+  /** The cell that the vault belongs to. @default the component's name */
+  instance?: string;
+  /** Labels for every object, for example tenant and region. */
+  labels?: Record<string, string>;
+  /** Keep the volume claim when the stack is destroyed. @default false */
+  retain?: boolean;
+}
+
+/** A repository of markdown notes (as Obsidian keeps them) on a volume, which the gateway mounts. */
+export class Vault extends pulumi.ComponentResource {
+  static readonly __pulumiType = "clawfleet:index:Vault";
+
+  /** The volume claim's name. */
+  readonly claim: pulumi.Output<string>;
+
+  constructor(name: string, args: VaultArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(Vault.__pulumiType, name, args, opts);
+    const instance = args.instance ?? name;
+    const labels = objectLabels({ instance, component: "vault", owner: Owner.App, extra: args.labels });
+    const claim = new PersistentVolumeClaim(
+      name,
+      {
+        metadata: { name, namespace: args.namespace, labels },
+        spec: blockClaim(args.volume ?? {}, "5Gi", "vault.volume"),
+      },
+      { parent: this, retainOnDelete: args.retain ?? false },
+    );
+    this.claim = claim.metadata.name;
+    this.registerOutputs({ claim: this.claim });
+  }
+}

@@ -1,0 +1,50 @@
+import type { types } from "@pulumi/kubernetes";
+import { ValidationFailed } from "./errors";
+
+/** A volume claim's size and class. */
+export interface ClaimOptions {
+  /** Size, for example `10Gi`. A claim can grow where its class allows it, and never shrinks. */
+  size?: string;
+  /** StorageClass of RWO block storage; SQLite's locks fail on NFS. @default the cluster's default class */
+  storageClass?: string;
+}
+
+/** Provisioners of shared file systems, by what their names contain: SQLite on one of these corrupts or hangs. */
+const SHARED_FILE_SYSTEMS = [
+  "nfs",
+  "efs.csi",
+  "azure-file",
+  "file.csi.azure",
+  "filestore",
+  "cephfs",
+  "smb",
+  "glusterfs",
+  "fsx.csi",
+];
+
+/** Whether a StorageClass's provisioner makes shared file systems rather than block volumes. */
+export function isSharedFileSystem(provisioner: string): boolean {
+  const name = provisioner.toLowerCase();
+  return SHARED_FILE_SYSTEMS.some((part) => name.includes(part));
+}
+
+/** The spec of a claim that one node mounts at a time. */
+export function blockClaim(
+  options: ClaimOptions,
+  defaultSize: string,
+  where: string,
+): types.input.core.v1.PersistentVolumeClaimSpec {
+  const size = options.size ?? defaultSize;
+  if (!/^[1-9]\d*(Mi|Gi|Ti)$/.test(size)) {
+    throw new ValidationFailed({
+      what: `size ${JSON.stringify(size)} is no whole number of Mi, Gi or Ti`,
+      where: `${where}.size`,
+      fix: "write it like 10Gi",
+    });
+  }
+  return {
+    accessModes: ["ReadWriteOnce"],
+    resources: { requests: { storage: size } },
+    ...(options.storageClass !== undefined && { storageClassName: options.storageClass }),
+  };
+}

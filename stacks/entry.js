@@ -1,0 +1,14 @@
+"use strict";
+// What the engine runs. Plain JavaScript, so that it is there before anything is compiled: it runs the compiled
+// program, and only when that was compiled from the sources as they are now.
+const { join } = require("node:path");
+const { isFresh } = require("./build-stamp");
+
+const root = join(__dirname, "..");
+if (!isFresh(root)) {
+  const { RunError } = require("@pulumi/pulumi");
+  throw new RunError(
+    "The compiled program in dist/ is missing or older than its sources.\n  Fix: run `make build` (or `npm run build`)",
+  );
+}
+module.exports = () => require(join(root, "dist", "stacks", "program.js")).program();

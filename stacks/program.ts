@@ -1,0 +1,124 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import * as tls from "@pulumi/tls";
+import { AgentStack } from "../components/agent-stack";
+import { cellArgs } from "./cell-args";
+import { locateCluster, openCluster, type ClusterAddress } from "./cluster-connection";
+import { cellsOf, parseStackConfig, type Cell } from "./config";
+import { FleetError } from "../components/errors";
+import { localCluster } from "./local-clusters";
+import { preflight, type ClusterIdentity } from "./preflight";
+
+const PROJECT = "clawfleet";
+
+/** A cell with the cluster that it goes to. */
+interface PlacedCell {
+  cell: Cell;
+  address: ClusterAddress;
+  podCidrs: string[];
+  /** Undefined when a preview went without the cluster. */
+  identity: ClusterIdentity | undefined;
+}
+
+/** What the stack tells of a cell, as its output `cells`. */
+interface CellOutput {
+  cluster: string;
+  context: string;
+  uid: string | undefined;
+  namespace: pulumi.Output<string>;
+  service: pulumi.Output<string>;
+  url: pulumi.Output<string>;
+  configHash: pulumi.Output<string>;
+}
+
+/**
+ * The program of every stack: one cell per cluster that the stack's config lists. All clusters are checked before the
+ * first resource exists, so nothing is written when one of them is wrong.
+ */
+export async function program(): Promise<Record<string, unknown>> {
+  const file = `Pulumi.${pulumi.getStack()}.yaml`;
+  const config = parseStackConfig(readConfig(), file);
+  const placed = await placeAll(cellsOf(config));
+
+  const cells: Record<string, CellOutput> = {};
+  const tokens: Record<string, pulumi.Output<string>> = {};
+  const certificates: Record<string, pulumi.Output<string>> = {};
+  const secrets = new pulumi.Config("secrets");
+  // Explicit, as every provider: a default one would follow whatever version and settings happen to be around.
+  const randomProvider = new random.Provider("random");
+  const tlsProvider = new tls.Provider("tls");
+  for (const { cell, address, podCidrs, identity } of placed) {
+    const provider = new k8s.Provider(cell.cluster.id, {
+      ...address,
+      clusterIdentifier: cell.cluster.id,
+      // Said explicitly so that a later major version of the provider changes nothing here.
+      enableServerSideApply: true,
+      enableConfigMapMutable: false,
+      enableSecretMutable: true,
+    });
+    const stack = new AgentStack(
+      cell.id,
+      cellArgs(cell, config.environment, podCidrs, (key) => secrets.requireSecret(key)),
+      {
+        providers: [provider, randomProvider, tlsProvider],
+      },
+    );
+    cells[cell.id] = {
+      cluster: cell.cluster.id,
+      context: address.context,
+      uid: identity?.uid,
+      namespace: stack.namespace,
+      service: stack.service,
+      url: stack.url,
+      configHash: stack.configHash,
+    };
+    tokens[cell.id] = stack.token;
+    certificates[cell.id] = stack.caCertificate;
+  }
+  return { cells, tokens, certificates };
+}
+
+/** Every value below `clawfleet:`. Pulumi hands maps and lists over as JSON. */
+function readConfig(): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(pulumi.runtime.allConfig())) {
+    const [namespace, name = ""] = key.split(":");
+    if (namespace === PROJECT) values[name] = /^[[{]/.test(value) ? (JSON.parse(value) as unknown) : value;
+  }
+  return values;
+}
+
+async function placeAll(cells: Cell[]): Promise<PlacedCell[]> {
+  const results = await Promise.allSettled(cells.map(place));
+  const errors = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
+  const [first] = errors;
+  if (first instanceof FleetError && errors.length > 1) {
+    const others = errors.slice(1).map((error) => (error instanceof Error ? error.message : String(error)));
+    await pulumi.log.error(others.join("\n"));
+  }
+  if (first !== undefined) throw first instanceof Error ? first : new Error(String(first));
+  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+}
+
+async function place(cell: Cell): Promise<PlacedCell> {
+  const { cluster } = cell;
+  const local = cluster.embedded ? localCluster(cluster.id) : undefined;
+  const address = local
+    ? { kubeconfig: local.kubeconfig, context: local.context }
+    : locateCluster(cluster, `clawfleet:clusters: ${cluster.id}`);
+  const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
+  if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {
+    await pulumi.log.warn(
+      `cluster ${cluster.id}: previewed without the cluster, its identity is unchecked (CLAWFLEET_OFFLINE_PREVIEW=1)`,
+    );
+    return { cell, address, podCidrs, identity: undefined };
+  }
+  const identity = await preflight(cell, await openCluster(address, cluster.id), local?.uid ?? cluster.uid);
+  if (local === undefined && cluster.uid === undefined) {
+    await pulumi.log.warn(
+      `cluster ${cluster.id}: no uid in its config, so its identity is unchecked. Fix: add uid: ${identity.uid}`,
+    );
+  }
+  return { cell, address, podCidrs, identity };
+}

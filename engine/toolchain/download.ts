@@ -5,7 +5,6 @@ import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 
 import { NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
 import type { Context } from "./context";

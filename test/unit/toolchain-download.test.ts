@@ -21,7 +21,8 @@ const { os, arch } = platform();
 const program = "#!/bin/sh\necho 'Kubernetes v1.35.4'\n";
 
 /** A stand-in for the release hosts, used through CLAWFLEET_MIRROR. */
-describe("toolchain: official downloads", () => {
+describe("toolchain: official downloads", function () {
+  this.timeout(30_000);
   let server: Server;
   let dir: string;
   let ctx: Context;
@@ -191,7 +192,8 @@ describe("toolchain: official downloads", () => {
 });
 
 /** What the npm package and `pulumi plugin install` do is acted by scripts; get.pulumi.com itself is not reached in tests. */
-describe("toolchain: Pulumi's own installers", () => {
+describe("toolchain: Pulumi's own installers", function () {
+  this.timeout(30_000);
   let dir: string;
   let ctx: Context;
   const reachable = { unusable: () => Promise.resolve(undefined) } as unknown as ReleaseHosts;

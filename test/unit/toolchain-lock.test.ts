@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { startTime, withLock } from "../../engine/toolchain/lock";
+
+const lockModule = require.resolve("../../engine/toolchain/lock");
+
+/** Takes the lock in argv[2], writes that it began, works for argv[4] ms, writes that it ended. */
+const worker = `
+const { appendFileSync } = require("node:fs");
+const [lock, diary, ms] = process.argv.slice(1);
+require(${JSON.stringify(lockModule)}).withLock(lock, { purpose: "a test", log: (line) => process.stderr.write(line + "\\n"), signal: undefined }, async () => {
+  appendFileSync(diary, "begin " + process.pid + "\\n");
+  await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+  appendFileSync(diary, "end " + process.pid + "\\n");
+});`;
+
+describe("toolchain: locks", function () {
+  this.timeout(30_000);
+  let dir: string;
+  let lock: string;
+  let diary: string;
+  const children: ChildProcess[] = [];
+  const start = (ms: number) => {
+    const child = spawn(process.execPath, ["-e", worker, lock, diary, String(ms)], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    children.push(child);
+    return { child, ended: once(child, "close"), said: () => said };
+  };
+  const until = async (condition: () => boolean) => {
+    for (const end = Date.now() + 10_000; !condition(); await sleep(20)) assert.ok(Date.now() < end, "waited 10 s");
+  };
+  const quiet = { purpose: "a test", log: () => undefined, signal: undefined };
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "toolchain-"));
+    lock = join(dir, "x.lock");
+    diary = join(dir, "diary");
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill("SIGKILL");
+    await rm(dir, { recursive: true });
+  });
+
+  it("lets real processes work one after another, and the waiting ones say who holds it", async () => {
+    const first = start(700);
+    await until(() => existsSync(diary));
+    const others = [start(50), start(50)];
+    await Promise.all([first, ...others].map(({ ended }) => ended));
+    const entries = readFileSync(diary, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" "));
+    assert.equal(entries.length, 6);
+    for (let i = 0; i < entries.length; i += 2) {
+      assert.deepEqual([entries[i]?.[0], entries[i + 1]?.[0]], ["begin", "end"]);
+      assert.equal(entries[i]?.[1], entries[i + 1]?.[1]);
+    }
+    for (const { said } of others)
+      assert.ok(said().includes(`waiting for process ${first.child.pid} on ${hostname()}: a test`), said());
+    assert.deepEqual(await readdir(dir), ["diary"]);
+  });
+
+  it("takes over from a process that was killed, and only one of those that wait does", async () => {
+    const first = start(60_000);
+    await until(() => existsSync(diary));
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const others = [start(100), start(100), start(100)];
+    await Promise.all(others.map(({ ended }) => ended));
+    const events = readFileSync(diary, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")[0]);
+    assert.deepEqual(events, ["begin", "begin", "end", "begin", "end", "begin", "end"]);
+    assert.ok(others.some(({ said }) => said().includes(`taking over the lock of process ${first.child.pid}`)));
+    assert.deepEqual(await readdir(dir), ["diary"]);
+  });
+
+  it("takes over from a process whose id another process has now", async () => {
+    writeFileSync(lock, JSON.stringify({ pid: process.pid, started: "long ago", host: hostname(), purpose: "gone" }));
+    const lines: string[] = [];
+    assert.equal(await withLock(lock, { ...quiet, log: (line) => void lines.push(line) }, () => Promise.resolve(7)), 7);
+    assert.deepEqual(lines, [`taking over the lock of process ${process.pid}, which ended without releasing it`]);
+  });
+
+  it("waits for a live process and for one on another host, until aborted", async () => {
+    for (const host of [hostname(), "another-host"]) {
+      writeFileSync(
+        lock,
+        JSON.stringify({ pid: process.pid, started: await startTime(process.pid), host, purpose: "busy" }),
+      );
+      const signal = AbortSignal.timeout(300);
+      await assert.rejects(
+        withLock(lock, { ...quiet, signal }, () => Promise.resolve()),
+        { name: "TimeoutError" },
+      );
+      assert.ok(existsSync(lock));
+    }
+  });
+
+  it("is released when the work fails", async () => {
+    await assert.rejects(
+      withLock(lock, quiet, () => Promise.reject(new Error("failed"))),
+      /failed/,
+    );
+    assert.equal(await withLock(lock, quiet, () => Promise.resolve("again")), "again");
+  });
+});

@@ -97,7 +97,8 @@ async function placeAll(cells: Cell[]): Promise<PlacedCell[]> {
     const others = errors.slice(1).map((error) => (error instanceof Error ? error.message : String(error)));
     await pulumi.log.error(others.join("\n"));
   }
-  if (first !== undefined) throw first instanceof Error ? first : new Error(String(first));
+  if (first !== undefined)
+    throw first instanceof Error ? first : new Error("a cluster's check failed", { cause: first });
   return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 

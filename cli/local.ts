@@ -1,0 +1,185 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { NotFound } from "../components/errors";
+import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
+import { clusterTools, ensureManifests, ensureTools } from "../engine/toolchain";
+import { parseStackConfig } from "../stacks/config";
+import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
+import { backendEnv, PROJECT, projectRoot, stateLayout, trackedStackFile, usesLocalBackend } from "./workspace";
+import { summarize } from "./summary";
+
+/** Progress goes to standard error, so that standard output is what was asked for. */
+export const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** What the stack tells of its cells, as `stacks/program.ts` writes it. */
+export interface StackCell {
+  cluster: string;
+  context: string;
+  uid?: string;
+  namespace: string;
+  service: string;
+  url: string;
+  configHash: string;
+}
+
+/** Brings a stack up on its clusters; the embedded ones are started first. */
+export async function up(stack: string, signal: AbortSignal): Promise<void> {
+  const pulumi = await openPulumi();
+  const clusters = await startEmbedded(stack, signal);
+  await ensureStack(pulumi, stack);
+  await clearStaleLock(pulumi, stack);
+  const before = await stackCells(pulumi, stack);
+  // A local cluster that was made anew has none of the objects that the state tells of.
+  const remade = clusters.some(({ name, uid }) => before[name]?.uid !== undefined && before[name]?.uid !== uid);
+  await mustSucceed(
+    pulumi,
+    [
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--non-interactive",
+      ...(remade ? ["--refresh"] : []),
+      ...stackArgs(pulumi, stack),
+    ],
+    "some of it may be in place: correct the cause above and run `make up` again",
+  );
+  const cells = await stackCells(pulumi, stack);
+  process.stdout.write(summarize(cells, mergedKubeconfig(pulumi.layout.folder)));
+}
+
+/** Shows what `up` would change. */
+export async function preview(stack: string, signal: AbortSignal): Promise<void> {
+  const pulumi = await openPulumi();
+  await startEmbedded(stack, signal);
+  await ensureStack(pulumi, stack);
+  await mustSucceed(pulumi, ["preview", "--non-interactive", ...stackArgs(pulumi, stack)], "correct the cause above");
+}
+
+/** Destroys the stack, then stops the embedded clusters. What the config says to retain stays until its cluster goes. */
+export async function down(stack: string, signal: AbortSignal): Promise<void> {
+  const layout = stateLayout();
+  if (!usesLocalBackend() || existsSync(join(layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`))) {
+    const pulumi = await openPulumi();
+    // A cluster that crashed has to answer for its objects to be deleted.
+    await startEmbedded(stack, signal);
+    await ensureStack(pulumi, stack);
+    await clearStaleLock(pulumi, stack);
+    await mustSucceed(
+      pulumi,
+      ["destroy", "--yes", "--skip-preview", "--non-interactive", ...stackArgs(pulumi, stack)],
+      "correct the cause above and run `make down` again",
+    );
+  }
+  await clustersDown();
+}
+
+/** Stops the local clusters and nothing else. */
+export async function clustersDown(): Promise<void> {
+  const stopped = await stopClusters(stateLayout().folder, undefined, { log: progress });
+  progress(stopped.length === 0 ? "no local cluster runs" : `stopped ${stopped.join(", ")}`);
+}
+
+/** Shell commands that make plain `pulumi` and `kubectl` work on the local stack. */
+export async function shellEnv(): Promise<string> {
+  const pulumi = await openPulumi();
+  const { layout } = pulumi;
+  const shim = join(layout.bin, "pulumi");
+  writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(__dirname, "shim.js")}" "$@"\n`, { mode: 0o700 });
+  const kubeconfig = mergedKubeconfig(layout.folder);
+  const variables: Record<string, string | undefined> = {
+    ...backendEnv(layout),
+    PULUMI_HOME: pulumi.env.PULUMI_HOME,
+    PULUMI_IGNORE_AMBIENT_PLUGINS: pulumi.env.PULUMI_IGNORE_AMBIENT_PLUGINS,
+    PULUMI_SKIP_UPDATE_CHECK: pulumi.env.PULUMI_SKIP_UPDATE_CHECK,
+    CLAWFLEET_STATE: layout.folder,
+    ...(existsSync(kubeconfig) && { KUBECONFIG: kubeconfig }),
+    PATH: `${layout.bin}:${pulumi.env.PATH ?? ""}`,
+  };
+  const lines = Object.entries(variables).flatMap(([name, value]) =>
+    value === undefined ? [] : [`export ${name}=${quote(value)}`],
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The names of the embedded clusters that a stack's config lists. */
+export function embeddedClusters(stack: string): string[] {
+  const file = trackedStackFile(stack);
+  if (!existsSync(file)) {
+    throw new NotFound({
+      what: `there is no stack ${stack}`,
+      where: file,
+      fix: "use a stack that has a file in stacks/",
+    });
+  }
+  const { config = {} } = (parse(readFileSync(file, "utf8")) ?? {}) as { config?: Record<string, unknown> };
+  const prefix = `${PROJECT}:`;
+  const values = Object.entries(config).flatMap(([key, value]) =>
+    key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : [],
+  );
+  return parseStackConfig(Object.fromEntries(values), file)
+    .clusters.filter(({ embedded }) => embedded)
+    .map(({ id }) => id);
+}
+
+/** Starts the embedded clusters that a stack lists. */
+export async function startEmbedded(stack: string, signal: AbortSignal): Promise<Cluster[]> {
+  const names = embeddedClusters(stack);
+  if (names.length === 0) return [];
+  const tools = await ensureTools(clusterTools, { signal });
+  const paths = Object.fromEntries(Object.entries(tools).map(([name, { path }]) => [name, path])) as Record<
+    keyof typeof tools,
+    string
+  >;
+  const manifests = await ensureManifests({ signal });
+  return startClusters(names, {
+    stateDir: stateLayout().folder,
+    binaries: { ...paths, ...manifests },
+    log: progress,
+    signal,
+  });
+}
+
+/** The stack's cells as of its last update; none before the first. */
+export async function stackCells(pulumi: LocalPulumi, stack: string): Promise<Record<string, StackCell>> {
+  const { code, stdout } = await pulumi.run(["stack", "output", "--json", "--stack", stack, "--non-interactive"], {
+    capture: true,
+  });
+  if (code !== 0)
+    throw new ChildFailed({ what: "the stack's outputs cannot be read", fix: "see Pulumi's message above" });
+  return (JSON.parse(stdout) as { cells?: Record<string, StackCell> }).cells ?? {};
+}
+
+/** A killed run leaves its lock in the project's own backend. It is removed when its process is gone, and only then. */
+async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
+  if (!usesLocalBackend(pulumi.env)) return;
+  const folder = join(pulumi.layout.backend, ".pulumi", "locks", "organization", PROJECT, stack);
+  const locks = existsSync(folder) ? readdirSync(folder) : [];
+  for (const name of locks) {
+    const lock = JSON.parse(readFileSync(join(folder, name), "utf8")) as { pid: number; hostname: string };
+    if (lock.hostname !== hostname() || isAlive(lock.pid)) return; // Pulumi says who holds it
+  }
+  if (locks.length > 0) {
+    progress("an earlier run was killed; removing its lock");
+    await mustSucceed(pulumi, ["cancel", "--yes", "--non-interactive", "--stack", stack], "see Pulumi's message above");
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+async function mustSucceed(pulumi: LocalPulumi, args: string[], fix: string): Promise<void> {
+  const { code } = await pulumi.run(args, { cwd: projectRoot });
+  if (code !== 0) throw new ChildFailed({ what: `pulumi ${args[0] ?? ""} ended with ${String(code)}`, fix });
+}

@@ -1,0 +1,110 @@
+import { execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+import { NotFound, ValidationFailed } from "../components/errors";
+import { mergedKubeconfig } from "../engine/clusters";
+import { stackCells, type StackCell } from "./local";
+import { openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
+import { embeddedClusters } from "./local";
+
+const execute = promisify(execFile);
+
+/** The port that the gateway's own config allows as an origin of port-forwards. */
+const LOCAL_PORT = 18789;
+
+/** Forwards a local port to a cell's gateway and prints the URL that logs in, until it is interrupted. */
+export async function open(
+  stack: string,
+  cellId: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const pulumi = await openPulumi(env);
+  const cells = await stackCells(pulumi, stack);
+  const [id, cell] = chooseCell(cells, cellId);
+  const kubectl = kubectlArgs(pulumi, stack, cell);
+
+  const simulated = await simulatedPod(pulumi, kubectl, cell);
+  if (simulated !== undefined) {
+    throw new ValidationFailed({
+      what: `the gateway's Pod ${simulated} runs on a simulated node: no process listens in it, so there is nothing to forward to`,
+      where: `cell ${id}`,
+      fix: "use a stack whose clusters are real (context instead of embedded) to open the Control UI",
+    });
+  }
+  const token = await gatewayToken(pulumi, stack, id);
+  // The token stands in the fragment, which browsers keep to themselves.
+  process.stdout.write(
+    `${cell.url}\nhttp://127.0.0.1:${String(LOCAL_PORT)}/${token === "" ? "" : `#token=${token}`}\n`,
+  );
+  if (token === "") process.stdout.write("the token is in a Secret of yours; paste it into the Control UI\n");
+  await new Promise<void>((fulfil, reject) => {
+    const child = spawn(
+      "kubectl",
+      [...kubectl, "port-forward", `service/${cell.service}`, `${String(LOCAL_PORT)}:http`],
+      {
+        stdio: ["ignore", "ignore", "inherit"],
+        env: pulumi.env,
+      },
+    );
+    process.once("SIGINT", () => child.kill("SIGTERM"));
+    child.on("error", reject).on("close", () => {
+      fulfil();
+    });
+  });
+}
+
+/**
+ * The cell to open: the named one, or the only one.
+ * @throws NotFound when there is none of that name, or several to choose from.
+ */
+export function chooseCell(cells: Record<string, StackCell>, cellId: string | undefined): [string, StackCell] {
+  const ids = Object.keys(cells);
+  const id = cellId ?? (ids.length === 1 ? ids[0] : undefined);
+  const cell = id === undefined ? undefined : cells[id];
+  if (id === undefined || cell === undefined) {
+    throw new NotFound({
+      what: id === undefined ? "which cell is meant is not clear" : `no cell ${id}`,
+      where: "CELL",
+      fix:
+        ids.length === 0 ? "bring the stack up first: `make up`" : `name one: make open CELL=${ids.join(" or CELL=")}`,
+    });
+  }
+  return [id, cell];
+}
+
+function kubectlArgs(pulumi: LocalPulumi, stack: string, cell: StackCell): string[] {
+  const embedded = embeddedClusters(stack).includes(cell.cluster);
+  return [
+    ...(embedded ? ["--kubeconfig", mergedKubeconfig(pulumi.layout.folder)] : []),
+    "--context",
+    cell.context,
+    "-n",
+    cell.namespace,
+  ];
+}
+
+/** The name of the gateway's Pod when its node is one of kwok's. */
+async function simulatedPod(pulumi: LocalPulumi, kubectl: string[], cell: StackCell): Promise<string | undefined> {
+  const pod = await execute(
+    "kubectl",
+    [...kubectl, "get", "pod", `${cell.service}-0`, "-o", "jsonpath={.metadata.name} {.spec.nodeName}"],
+    { env: pulumi.env },
+  );
+  const [name = "", node = ""] = pod.stdout.trim().split(" ");
+  const annotation = "jsonpath={.metadata.annotations.kwok\\.x-k8s\\.io/node}";
+  const { stdout } = await execute("kubectl", [...kubectl, "get", "node", node, "-o", annotation], { env: pulumi.env });
+  return stdout === "" ? undefined : name;
+}
+
+async function gatewayToken(pulumi: LocalPulumi, stack: string, id: string): Promise<string> {
+  const args = [
+    "stack",
+    "output",
+    "tokens",
+    "--json",
+    "--show-secrets",
+    "--non-interactive",
+    ...stackArgs(pulumi, stack).slice(0, 2),
+  ];
+  const { stdout } = await pulumi.run(args, { capture: true });
+  return (JSON.parse(stdout) as Record<string, string>)[id] ?? "";
+}

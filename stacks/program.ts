@@ -35,11 +35,12 @@ interface CellOutput {
 /**
  * The program of every stack: one cell per cluster that the stack's config lists. All clusters are checked before the
  * first resource exists, so nothing is written when one of them is wrong.
+ * @param checkClusters false for a render, which writes nothing.
  */
-export async function program(): Promise<Record<string, unknown>> {
+export async function program(checkClusters = true): Promise<Record<string, unknown>> {
   const file = `Pulumi.${pulumi.getStack()}.yaml`;
   const config = parseStackConfig(readConfig(), file);
-  const placed = await placeAll(cellsOf(config));
+  const placed = await placeAll(cellsOf(config), checkClusters);
 
   const cells: Record<string, CellOutput> = {};
   const tokens: Record<string, pulumi.Output<string>> = {};
@@ -89,8 +90,8 @@ function readConfig(): Record<string, unknown> {
   return values;
 }
 
-async function placeAll(cells: Cell[]): Promise<PlacedCell[]> {
-  const results = await Promise.allSettled(cells.map(place));
+async function placeAll(cells: Cell[], check: boolean): Promise<PlacedCell[]> {
+  const results = await Promise.allSettled(cells.map((cell) => place(cell, check)));
   const errors = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
   const [first] = errors;
   if (first instanceof FleetError && errors.length > 1) {
@@ -102,13 +103,14 @@ async function placeAll(cells: Cell[]): Promise<PlacedCell[]> {
   return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
-async function place(cell: Cell): Promise<PlacedCell> {
+async function place(cell: Cell, check: boolean): Promise<PlacedCell> {
   const { cluster } = cell;
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
   const address = local
     ? { kubeconfig: local.kubeconfig, context: local.context }
     : locateCluster(cluster, `clawfleet:clusters: ${cluster.id}`);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
+  if (!check) return { cell, address, podCidrs, identity: undefined };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {
     await pulumi.log.warn(
       `cluster ${cluster.id}: previewed without the cluster, its identity is unchecked (CLAWFLEET_OFFLINE_PREVIEW=1)`,

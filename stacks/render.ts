@@ -30,8 +30,6 @@ export async function render(stack: string, file: string): Promise<RenderedObjec
     isSecret(value) ? "" : typeof value === "string" ? value : JSON.stringify(value),
   ]);
   pulumi.runtime.setAllConfig(Object.fromEntries(values) as Record<string, string>);
-  // A render decides nothing about a cluster, so it needs none.
-  process.env.CLAWFLEET_OFFLINE_PREVIEW = "1";
   const objects: RenderedObject[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -47,7 +45,7 @@ export async function render(stack: string, file: string): Promise<RenderedObjec
     stack,
     true,
   );
-  await program();
+  await program(false);
   await pulumi.runtime.disconnect();
   return objects.sort((a, b) => objectPath(a).localeCompare(objectPath(b)));
 }

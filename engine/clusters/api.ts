@@ -8,8 +8,14 @@ export interface Answer {
   body: string;
 }
 
-/** Bodies are YAML or JSON text: the API server reads both, and what comes from files needs no parsing here. */
-const CONTENT_TYPE = "application/yaml";
+export interface CallOptions {
+  /** Of the body; default YAML, which JSON is too: what comes from files needs no parsing here. */
+  contentType?: string;
+  /** Default JSON. */
+  accept?: string;
+  /** Default 10 s. */
+  timeoutMs?: number;
+}
 
 /**
  * The few calls the harness makes to an API server. `@kubernetes/client-node` would take longer to load than a healthy
@@ -24,8 +30,9 @@ export class ApiServer {
     this.#agent = new Agent({ keepAlive: true, ca: access.certificateAuthority });
   }
 
-  /** Rejects when there is no answer within `timeoutMs`. */
-  call(method: "GET" | "POST", path: string, body?: string, timeoutMs = 10_000): Promise<Answer> {
+  /** Sends one request; rejects when there is no answer in time. */
+  call(method: string, path: string, body?: string, options: CallOptions = {}): Promise<Answer> {
+    const { contentType = "application/yaml", accept = "application/json", timeoutMs = 10_000 } = options;
     return new Promise((resolve, reject) => {
       const call = request(
         new URL(path, this.#access.server),
@@ -35,8 +42,8 @@ export class ApiServer {
           timeout: timeoutMs,
           headers: {
             authorization: `Bearer ${this.#access.token}`,
-            accept: "application/json",
-            ...(body === undefined ? {} : { "content-type": CONTENT_TYPE }),
+            accept,
+            ...(body === undefined ? {} : { "content-type": contentType }),
           },
         },
         (response) => {
@@ -57,7 +64,7 @@ export class ApiServer {
   /** Whether a GET is answered with 200; no answer is a no. */
   async answers(path: string, timeoutMs = 2_000): Promise<boolean> {
     try {
-      return (await this.call("GET", path, undefined, timeoutMs)).status === 200;
+      return (await this.call("GET", path, undefined, { timeoutMs })).status === 200;
     } catch {
       return false;
     }
@@ -67,8 +74,8 @@ export class ApiServer {
    * The object or list at a path; undefined when there is none.
    * @throws Unreachable on any other answer.
    */
-  async get<T>(path: string): Promise<T | undefined> {
-    const { status, body } = await this.call("GET", path);
+  async get<T>(path: string, options?: CallOptions): Promise<T | undefined> {
+    const { status, body } = await this.call("GET", path, undefined, options);
     if (status === 404) return undefined;
     if (status !== 200) throw this.#refused("GET", path, { status, body });
     return JSON.parse(body) as T;
@@ -79,7 +86,9 @@ export class ApiServer {
    * @throws Unreachable when the API server refuses it.
    */
   async create(path: string, object: string | object): Promise<void> {
-    const answer = await this.call("POST", path, typeof object === "string" ? object : JSON.stringify(object), 30_000);
+    const answer = await this.call("POST", path, typeof object === "string" ? object : JSON.stringify(object), {
+      timeoutMs: 30_000,
+    });
     if (answer.status !== 201 && answer.status !== 409) throw this.#refused("POST", path, answer);
   }
 

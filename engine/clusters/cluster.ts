@@ -6,10 +6,24 @@ import { ApiServer } from "./api";
 import { logTail, startClusterProcess, type ClusterPrograms } from "./control-plane";
 import { kubeconfig, prepareCredentials, readCertificate, type AdminAccess } from "./credentials";
 import { freePort, rangesOf } from "./network";
-import { acceptsPods, createBaseObjects, createGatewayApi, createGatewayClass, gatewayApiIsServed } from "./objects";
+import {
+  acceptsPods,
+  createBaseObjects,
+  createDefinitions,
+  createGatewayClass,
+  gatewayApiIsServed,
+  readGatewayApi,
+} from "./objects";
 import { isRunning, readRunning, stopRecorded, type ProcessRecord } from "./process";
 import { stagesFile } from "./stages";
-import { ClusterFolder, PROCESS_NAMES, writePrivateFile, type Cluster, type Network, type ProcessName } from "./state";
+import {
+  ClusterFolder,
+  makePrivateFolder,
+  PROCESS_NAMES,
+  writePrivateFile,
+  type Cluster,
+  type ProcessName,
+} from "./state";
 
 const POLL_MS = 50;
 /** Ten times what each step takes on two idle cores. */
@@ -20,7 +34,10 @@ const STOP_GRACE_MS = 3_000;
 export interface ClusterStart {
   name: string;
   stateDir: string;
-  network: Network;
+  /** Place among the clusters of the folder: decides the address ranges. */
+  index: number;
+  /** Ports that clusters started at the same time have taken. */
+  reservedPorts: Set<number>;
   nodes: number;
   programs: ClusterPrograms;
   log: (line: string) => void;
@@ -43,9 +60,8 @@ export async function startCluster(start: ClusterStart): Promise<{ cluster: Clus
   } catch (error) {
     // Between our look for a free port and the API server's, somebody else may have taken it.
     if (!(error instanceof ProcessEnded) || !error.message.includes("address already in use")) throw error;
-    start.log(`${start.name}: port ${start.network.port} was taken, trying another one`);
-    const port = await freePort(new Set([start.network.port]));
-    return new Start({ ...start, network: { ...start.network, port } }).run();
+    start.log(`${start.name}: its port was taken in the meantime, trying another one`);
+    return new Start(start).run();
   }
 }
 
@@ -93,7 +109,7 @@ class Start {
   }
 
   async run(): Promise<{ cluster: Cluster; started: ProcessName[] }> {
-    this.#folder.writeNetwork(this.#options.network);
+    makePrivateFolder(this.#folder.path);
     try {
       const access = (await this.#adopt()) ?? (await this.#startServer());
       const api = new ApiServer(access);
@@ -111,7 +127,8 @@ class Start {
   /** Takes over what already runs if its API server is healthy, else ends it. */
   async #adopt(): Promise<AdminAccess | undefined> {
     const running = runningProcesses(this.#folder);
-    const access = accessOf(this.#folder, this.#options.network.port);
+    const port = this.#folder.readNetwork()?.port;
+    const access = port === undefined ? undefined : accessOf(this.#folder, port);
     if (running.etcd && running["kube-apiserver"] && access !== undefined && (await isReady(access))) {
       for (const name of PROCESS_NAMES) {
         const record = running[name];
@@ -125,16 +142,19 @@ class Start {
 
   /** Starts etcd and the API server; back as soon as that serves, which is well before it says so at /readyz. */
   async #startServer(): Promise<AdminAccess> {
+    const { index, reservedPorts } = this.#options;
+    const port = await freePort(reservedPorts, this.#folder.readNetwork()?.port);
+    this.#folder.writeNetwork({ index, port });
     const socket = join(this.#folder.path, "etcd.sock");
     rmSync(socket, { force: true });
-    const server = `https://127.0.0.1:${this.#options.network.port}`;
+    const server = `https://127.0.0.1:${port}`;
     const unverified = { server, certificateAuthority: "", ...prepareCredentials(this.#folder) };
     this.#start("etcd", unverified);
     await this.#until("etcd listens", () => existsSync(socket));
     this.#start("kube-apiserver", unverified);
     let access: AdminAccess | undefined;
     await this.#until("the API server serves", async () => {
-      access = accessOf(this.#folder, this.#options.network.port);
+      access = accessOf(this.#folder, port);
       if (access === undefined) return false;
       const api = new ApiServer(access);
       try {
@@ -147,21 +167,20 @@ class Start {
   }
 
   async #complete(api: ApiServer, access: AdminAccess): Promise<Cluster> {
-    const { name, network, nodes, programs } = this.#options;
-    const ranges = rangesOf(network.index);
+    const { name, index, nodes, programs } = this.#options;
+    const ranges = rangesOf(index);
+    const definitions = readGatewayApi(programs.gatewayApiCrds);
     writePrivateFile(this.#folder.kubeconfig, kubeconfig([{ name, access }]));
     writePrivateFile(this.#folder.stages, stagesFile(programs.kwokStages, ranges.entryAddress));
-    this.#start("kube-controller-manager", access);
-    this.#start("kube-scheduler", access);
-    await Promise.all([
-      createBaseObjects(api, { name, index: network.index, nodes }),
-      createGatewayApi(api, programs.gatewayApiCrds),
+    await allDone([
+      createBaseObjects(api, { name, index, nodes }),
+      createDefinitions(api, definitions),
+      this.#startControllers(api, access),
     ]);
-    await this.#until("the Gateway API is served", () => gatewayApiIsServed(api));
+    await this.#until("the Gateway API is served", () => gatewayApiIsServed(api, definitions));
     this.#start("kwok", access);
     await createGatewayClass(api);
     await this.#until("Pods can run", () => acceptsPods(api, nodes));
-    await this.#until("the API server is ready", () => api.answers("/readyz"));
     const [version, namespace] = await Promise.all([
       api.get<{ gitVersion: string }>("/version"),
       api.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
@@ -186,6 +205,13 @@ class Start {
     };
   }
 
+  /** Only once the API server is ready: the controller manager gives up when it isn't for 10 s, as on a busy machine. */
+  async #startControllers(api: ApiServer, access: AdminAccess): Promise<void> {
+    await this.#until("the API server is ready", () => api.answers("/readyz"));
+    this.#start("kube-controller-manager", access);
+    this.#start("kube-scheduler", access);
+  }
+
   #pid(name: ProcessName): number {
     return this.#running.get(name)?.pid ?? 0;
   }
@@ -194,8 +220,8 @@ class Start {
   #start(name: ProcessName, access: AdminAccess): void {
     this.#options.signal?.throwIfAborted();
     if (this.#running.has(name)) return;
-    const { programs, network } = this.#options;
-    const record = startClusterProcess(name, programs, this.#folder, rangesOf(network.index), access);
+    const { programs, index } = this.#options;
+    const record = startClusterProcess(name, programs, this.#folder, rangesOf(index), access);
     this.#running.set(name, record);
     this.#started.push(name);
   }
@@ -224,4 +250,9 @@ class Start {
       await sleep(POLL_MS, undefined, { signal });
     }
   }
+}
+
+/** Like Promise.all, but back only when all have ended: none may start a process after its cluster's were stopped. */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

@@ -1,11 +1,11 @@
 import { existsSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { ValidationFailed } from "../../components/errors";
+import { withLock } from "../toolchain/lock";
 import { accessOf, isReady, runningProcesses, startCluster, stopProcesses } from "./cluster";
 import type { ClusterPrograms } from "./control-plane";
 import { kubeconfig } from "./credentials";
-import { withLock } from "./lock";
-import { planNetworks } from "./network";
+import { planIndexes } from "./network";
 import { residentMemory } from "./process";
 import {
   clusterFolders,
@@ -18,7 +18,6 @@ import {
   writeClusters,
   writePrivateFile,
   type Cluster,
-  type Network,
   type ProcessName,
 } from "./state";
 
@@ -67,28 +66,34 @@ export async function startClusters(names: readonly string[], options: StartOpti
   const healthy = await healthyClusters(stateDir, names);
   if (healthy.length === names.length) return healthy;
 
-  const onWait = () => log("another process works on the local clusters of this folder: waiting for it");
-  return withLock(stateDir, { onWait, signal }, async () => {
-    // The one we waited for may have started them.
-    const left = await healthyClusters(stateDir, names);
-    const missing = names.filter((name) => !left.some((cluster) => cluster.name === name));
-    const networks = await planNetworks(missing, previousNetworks(stateDir));
-    const starts = await Promise.allSettled(
-      [...networks].map(([name, network]) => startCluster({ name, stateDir, network, nodes, programs, log, signal })),
-    );
-    const done = starts.filter((start) => start.status === "fulfilled").map((start) => start.value);
-    if (signal?.aborted) {
-      await Promise.all(
-        done.map(({ cluster, started }) => stopProcesses(new ClusterFolder(stateDir, cluster.name), started)),
+  return withLock(
+    lockFile(stateDir),
+    { purpose: `start local clusters ${names.join(", ")}`, log, signal },
+    async () => {
+      // The one we waited for may have started them.
+      const left = await healthyClusters(stateDir, names);
+      const missing = names.filter((name) => !left.some((cluster) => cluster.name === name));
+      const indexes = planIndexes(missing, previousIndexes(stateDir));
+      const reservedPorts = new Set<number>();
+      const starts = await Promise.allSettled(
+        [...indexes].map(([name, index]) =>
+          startCluster({ name, stateDir, index, reservedPorts, nodes, programs, log, signal }),
+        ),
       );
-      throw signal.reason;
-    }
-    record(stateDir, [...left, ...done.map(({ cluster }) => cluster)]);
-    const failed = starts.find((start) => start.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-    const all = new Map(readClusters(stateDir).map((cluster) => [cluster.name, cluster]));
-    return names.flatMap((name) => all.get(name) ?? []);
-  });
+      const done = starts.filter((start) => start.status === "fulfilled").map((start) => start.value);
+      if (signal?.aborted) {
+        await Promise.all(
+          done.map(({ cluster, started }) => stopProcesses(new ClusterFolder(stateDir, cluster.name), started)),
+        );
+        throw signal.reason;
+      }
+      record(stateDir, [...left, ...done.map(({ cluster }) => cluster)]);
+      const failed = starts.find((start) => start.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+      const all = new Map(readClusters(stateDir).map((cluster) => [cluster.name, cluster]));
+      return names.flatMap((name) => all.get(name) ?? []);
+    },
+  );
 }
 
 /** The clusters that were started and not stopped, with their present state; none when nothing was started here. */
@@ -109,8 +114,7 @@ export async function stopClusters(
   const stateDir = resolve(folder);
   if (names !== undefined) checkNames(names);
   if (!existsSync(stateDir)) return [];
-  const onWait = () => log("another process works on the local clusters of this folder: waiting for it");
-  return withLock(stateDir, { onWait }, async () => {
+  return withLock(lockFile(stateDir), { purpose: "stop local clusters", log, signal: undefined }, async () => {
     const stopped = clusterFolders(stateDir).filter((name) => names?.includes(name) ?? true);
     await Promise.all(
       stopped.map(async (name) => {
@@ -123,6 +127,11 @@ export async function stopClusters(
     forget(stateDir, stopped);
     return stopped;
   });
+}
+
+/** One start or stop at a time per folder: ranges, ports and clusters.json are shared. */
+function lockFile(stateDir: string): string {
+  return join(stateDir, "clusters.lock");
 }
 
 async function healthyClusters(stateDir: string, names: readonly string[]): Promise<Cluster[]> {
@@ -151,13 +160,13 @@ async function statusOf(stateDir: string, cluster: Cluster): Promise<ClusterStat
   return { ...cluster, healthy: await isHealthy(stateDir, cluster), memory, totalMemory };
 }
 
-function previousNetworks(stateDir: string): Map<string, Network> {
-  const networks = new Map<string, Network>();
+function previousIndexes(stateDir: string): Map<string, number> {
+  const indexes = new Map<string, number>();
   for (const name of clusterFolders(stateDir)) {
     const network = new ClusterFolder(stateDir, name).readNetwork();
-    if (network !== undefined) networks.set(name, network);
+    if (network !== undefined) indexes.set(name, network.index);
   }
-  return networks;
+  return indexes;
 }
 
 /** Enters clusters into clusters.json and the merged kubeconfig, in place of earlier entries of their names. */

@@ -1,6 +1,5 @@
 import { createServer } from "node:net";
 import { ValidationFailed } from "../../components/errors";
-import type { Network } from "./state";
 
 /** So many ranges fit between 10.96.0.0/16 and 10.160.0.0/16, and so many address a documentation range. */
 export const MAX_CLUSTERS = 64;
@@ -52,34 +51,28 @@ function tryPort(port: number): Promise<number | undefined> {
   });
 }
 
-/** Gives each cluster its place and a free port, both as before where that is possible. */
-export async function planNetworks(
-  names: readonly string[],
-  previous: ReadonlyMap<string, Network>,
-): Promise<Map<string, Network>> {
-  const indexes = new Set([...previous.values()].map(({ index }) => index));
-  const ports = new Set<number>();
-  const plan = new Map<string, Network>();
+/** Gives each cluster its place, the one from before if there was one. */
+export function planIndexes(names: readonly string[], previous: ReadonlyMap<string, number>): Map<string, number> {
+  const taken = new Set(previous.values());
+  const plan = new Map<string, number>();
   for (const name of names) {
-    const before = previous.get(name);
-    const index = before?.index ?? freeIndex(indexes);
-    indexes.add(index);
-    const port = await freePort(ports, before?.port);
-    ports.add(port);
-    plan.set(name, { index, port });
+    const index = previous.get(name) ?? freeIndex(taken);
+    taken.add(index);
+    plan.set(name, index);
   }
   return plan;
 }
 
 /**
- * A free port of 127.0.0.1 outside `taken`, the preferred one if it is free.
+ * Takes a free port of 127.0.0.1 that is not reserved, the preferred one if possible, and reserves it.
  * @throws ValidationFailed when there is none.
  */
-export async function freePort(taken: ReadonlySet<number>, preferred?: number): Promise<number> {
-  if (preferred !== undefined && !taken.has(preferred) && (await tryPort(preferred)) !== undefined) return preferred;
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const port = await tryPort(0);
-    if (port !== undefined && !taken.has(port)) return port;
+export async function freePort(reserved: Set<number>, preferred?: number): Promise<number> {
+  for (const wanted of [preferred ?? 0, ...Array<number>(20).fill(0)]) {
+    const port = reserved.has(wanted) ? undefined : await tryPort(wanted);
+    if (port === undefined || reserved.has(port)) continue;
+    reserved.add(port);
+    return port;
   }
   throw new ValidationFailed({ what: "no free port on 127.0.0.1", fix: "end programs that listen on many ports" });
 }

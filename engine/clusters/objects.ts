@@ -4,6 +4,7 @@ import type { ApiServer } from "./api";
 import { nodePodCidr } from "./network";
 import { CONTROLLER_NAME, INGRESS_CLASSES, LOCAL_CLASS, PROVISIONER } from "./stages";
 
+const GATEWAY_API = "gateway.networking.k8s.io/v1";
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /** Kinds that kwok's stages watch, so kwok can start only once their definitions are served. */
 const WATCHED_KINDS = ["gatewayclasses", "gateways", "httproutes"];
@@ -19,31 +20,49 @@ export async function createBaseObjects(api: ApiServer, cluster: { name: string;
   ]);
 }
 
-/** Creates the Gateway API's definitions from its own files, the largest first since it takes the server longest. */
-export async function createGatewayApi(api: ApiServer, crdFolder: string): Promise<void> {
-  const definitions = readdirSync(crdFolder)
+/** A CustomResourceDefinition as its file holds it. */
+export interface Definition {
+  /** Such as gateways.gateway.networking.k8s.io. */
+  name: string;
+  yaml: string;
+}
+
+/** The Gateway API's definitions from its own files, the largest first since they take the server longest. */
+export function readGatewayApi(crdFolder: string): Definition[] {
+  return readdirSync(crdFolder)
     .filter((file) => file.endsWith(".yaml"))
     .map((file) => readFileSync(join(crdFolder, file), "utf8"))
-    .filter((text) => /^kind: CustomResourceDefinition$/m.test(text))
-    .sort((a, b) => b.length - a.length);
-  await Promise.all(definitions.map((definition) => api.create(CRDS, definition)));
+    .filter((yaml) => /^kind: CustomResourceDefinition$/m.test(yaml))
+    .sort((a, b) => b.length - a.length)
+    .map((yaml) => ({ name: /^ {2}name: (\S+)$/m.exec(yaml)?.[1] ?? "", yaml }));
+}
+
+/** Creates those definitions that are missing: sending a megabyte only to hear that it exists costs the server much. */
+export async function createDefinitions(api: ApiServer, definitions: readonly Definition[]): Promise<void> {
+  const list = await api.get<{ items: { metadata: { name: string } }[] | null }>(CRDS, {
+    accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+  });
+  const present = new Set(list?.items?.map(({ metadata }) => metadata.name));
+  const missing = definitions.filter(({ name }) => !present.has(name));
+  await Promise.all(missing.map(({ yaml }) => api.create(CRDS, yaml)));
+}
+
+/** Whether all definitions are served, and are in OpenAPI too, which kwok reads once at its start. */
+export async function gatewayApiIsServed(api: ApiServer, definitions: readonly Definition[]): Promise<boolean> {
+  const discovery = await api.get<{ resources: { name: string }[] }>(`/apis/${GATEWAY_API}`);
+  const served = new Set(discovery?.resources.map(({ name }) => name));
+  if (!definitions.every(({ name }) => served.has(name.split(".", 1)[0] ?? ""))) return false;
+  const openApi = await api.call("GET", `/openapi/v3/apis/${GATEWAY_API}`);
+  return openApi.status === 200 && WATCHED_KINDS.every((kind) => openApi.body.includes(`/${kind}/{name}"`));
 }
 
 export async function createGatewayClass(api: ApiServer): Promise<void> {
-  await api.create("/apis/gateway.networking.k8s.io/v1/gatewayclasses", {
-    apiVersion: "gateway.networking.k8s.io/v1",
+  await api.create(`/apis/${GATEWAY_API}/gatewayclasses`, {
+    apiVersion: GATEWAY_API,
     kind: "GatewayClass",
     metadata: { name: LOCAL_CLASS },
     spec: { controllerName: CONTROLLER_NAME },
   });
-}
-
-/** Whether every definition is served, and in OpenAPI too, which kwok reads once at its start. */
-export async function gatewayApiIsServed(api: ApiServer): Promise<boolean> {
-  const list = await api.get<{ items: { status?: { conditions?: Condition[] } }[] }>(CRDS);
-  if (list === undefined || !list.items.every((crd) => isTrue(crd.status?.conditions, "Established"))) return false;
-  const openApi = await api.call("GET", "/openapi/v3/apis/gateway.networking.k8s.io/v1");
-  return openApi.status === 200 && WATCHED_KINDS.every((kind) => openApi.body.includes(`/${kind}/{name}"`));
 }
 
 /** Whether Pods can be created and scheduled: all Nodes Ready, and the controllers at work. */
@@ -51,9 +70,7 @@ export async function acceptsPods(api: ApiServer, nodes: number): Promise<boolea
   const [list, serviceAccount, gatewayClass] = await Promise.all([
     api.get<{ items: { status?: { conditions?: Condition[] } }[] }>("/api/v1/nodes"),
     api.get("/api/v1/namespaces/default/serviceaccounts/default"),
-    api.get<{ status?: { conditions?: Condition[] } }>(
-      `/apis/gateway.networking.k8s.io/v1/gatewayclasses/${LOCAL_CLASS}`,
-    ),
+    api.get<{ status?: { conditions?: Condition[] } }>(`/apis/${GATEWAY_API}/gatewayclasses/${LOCAL_CLASS}`),
   ]);
   const ready = list?.items.filter((node) => isTrue(node.status?.conditions, "Ready")).length ?? 0;
   return ready >= nodes && serviceAccount !== undefined && isTrue(gatewayClass?.status?.conditions, "Accepted");

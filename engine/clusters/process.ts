@@ -31,8 +31,9 @@ const POLL_MS = 20;
 export function startTimeOf(pid: number): string | undefined {
   if (process.platform !== "linux") return lstartOf(pid);
   try {
-    const { state, startTicks } = parseProcStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
-    if (state === "Z" || state === "X") return undefined;
+    const { state, threads, startTicks } = parseProcStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    // A killed process is a zombie as soon as its first thread is; the others still hold its ports and file locks.
+    if (state === "X" || (state === "Z" && threads <= 1)) return undefined;
     // Ticks count from boot, so they mean nothing after the next one.
     return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}/${startTicks}`;
   } catch {
@@ -41,12 +42,12 @@ export function startTimeOf(pid: number): string | undefined {
 }
 
 /**
- * Fields 3 (state) and 22 (start time in clock ticks since boot) of proc_pid_stat(5). The command name in front of them
- * may itself contain blanks and parentheses.
+ * Fields 3 (state), 20 (number of threads) and 22 (start time in clock ticks since boot) of proc_pid_stat(5). The command
+ * name in front of them may itself contain blanks and parentheses.
  */
-export function parseProcStat(stat: string): { state: string; startTicks: string } {
+export function parseProcStat(stat: string): { state: string; threads: number; startTicks: string } {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", startTicks: fields[19] ?? "" };
+  return { state: fields[0] ?? "", threads: Number(fields[17]), startTicks: fields[19] ?? "" };
 }
 
 function lstartOf(pid: number): string | undefined {

@@ -99,7 +99,6 @@ export class ClusterFolder {
   }
 
   writeNetwork(network: Network): void {
-    makePrivateFolder(this.path);
     writePrivateFile(this.#network, JSON.stringify(network));
   }
 }

@@ -3,7 +3,7 @@ import { copyFile, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } fr
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 
-import { NotFound, ValidationFailed } from "../../components/errors";
+import { FleetError, NotFound, ValidationFailed } from "../../components/errors";
 import { cacheDir, modulesDir, type Context } from "./context";
 import { isProgram, onPath, type Tool } from "./find";
 import { withLock } from "./lock";
@@ -67,6 +67,14 @@ export async function findGo(dir: string, ctx: Context): Promise<Go> {
   throw new ValidationFailed({ what: `Go ${needed} or later is needed, this is ${version}`, where: path, fix });
 }
 
+/** The Go as `findGo` has it, or why there is none that will do. */
+export async function tryGo(dir: string, ctx: Context): Promise<Go | FleetError> {
+  return findGo(dir, ctx).catch((error: unknown) => {
+    if (error instanceof FleetError) return error;
+    throw error;
+  });
+}
+
 /**
  * What a build depends on, as a short hash: the module's own sources (go.mod, go.sum, *.go), the Go version, the platform
  * and the linker's flags. go.sum pins everything else.
@@ -95,8 +103,8 @@ async function buildFolder(module: ModuleName, go: Go, ctx: Context): Promise<st
 export async function findBuilt(names: readonly ToolName[], ctx: Context): Promise<Tool[]> {
   const built: Tool[] = [];
   for (const [module, tools] of byModule(names)) {
-    const go = await findGo(join(modulesDir(), module), ctx).catch(() => undefined);
-    if (go === undefined) continue;
+    const go = await tryGo(join(modulesDir(), module), ctx);
+    if (go instanceof FleetError) continue;
     const folder = await buildFolder(module, go, ctx);
     built.push(...tools.map((name) => asTool(name, folder)).filter(({ path }) => isProgram(path)));
   }

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 
-import { describeBuild, findGo } from "./build";
+import { FleetError } from "../../components/errors";
+import { describeBuild, tryGo } from "./build";
 import { cacheDir, context, modulesDir, platform, type ToolchainOptions } from "./context";
 import { findPresent } from "./ensure";
 import { findInstalled } from "./find";
+import { officialVersion } from "./official";
 import { toolNames, toolSpecs, type ToolName } from "./tools";
 import { describeRange } from "./version";
 
@@ -31,7 +33,7 @@ export async function doctor(
     names.filter((name) => !present.has(name)),
     ctx,
   );
-  const go = await findGo(join(modulesDir(), "toolchain"), ctx).catch((error: unknown) => error);
+  const go = await tryGo(join(modulesDir(), "toolchain"), ctx);
   const rows = names.map((name): DoctorRow => {
     const spec = toolSpecs[name];
     const want = describeRange(spec.accepts);
@@ -42,8 +44,12 @@ export async function doctor(
       ({ path, version }) => `${path} is ${version ?? "of unknown version"}`,
     );
     const build =
-      go instanceof Error ? `a build needs Go: ${go.message.split("\n")[0]}` : `built ${describeBuild([name])}`;
-    const steps = [...rejected, `downloaded ${spec.version} on first use, else ${build}`, `or ${spec.install}`];
+      go instanceof FleetError ? `a build needs Go: ${go.message.split("\n")[0]}` : `built ${describeBuild([name])}`;
+    const steps = [
+      ...rejected,
+      `downloaded ${officialVersion(name)} on first use, else ${build}`,
+      `or ${spec.install}`,
+    ];
     return { name, want, source: "missing", action: steps.join("; ") };
   });
   const { os, arch } = platform();
@@ -56,15 +62,17 @@ export async function doctor(
       source: "path",
       action: "",
     },
-    go instanceof Error
+    go instanceof FleetError
       ? { name: "go", want: "only for builds", source: "missing", action: go.message.replace(/\n\s+/g, " ") }
-      : { name: "go", want: "only for builds", ...describeGo(go), source: "path", action: "" },
+      : {
+          name: "go",
+          want: "only for builds",
+          found: go.version.replace(/^go/, ""),
+          path: go.path,
+          source: "path",
+          action: "",
+        },
     { name: "cache", want: `${os}/${arch}`, path: cacheDir(ctx.env), source: "path", action: "" },
   ];
   return [...rows, ...machine];
-}
-
-function describeGo(go: unknown): Pick<DoctorRow, "found" | "path"> {
-  const { version, path } = go as { version: string; path: string };
-  return { found: version.replace(/^go/, ""), path };
 }

@@ -4,8 +4,8 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 
-import { NotFound, ValidationFailed } from "../../components/errors";
-import { findGo } from "./build";
+import { FleetError, NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
+import { tryGo } from "./build";
 import { cacheDir, context, modulesDir, type Context, type ToolchainOptions } from "./context";
 import { ReleaseHosts } from "./download";
 import { withLock } from "./lock";
@@ -48,8 +48,13 @@ export async function ensureManifests(options: ToolchainOptions = {}): Promise<M
 
 async function moduleFiles(source: Source, ctx: Context): Promise<string> {
   const dir = join(modulesDir(), source.pinnedBy);
-  const go = await findGo(dir, ctx).catch(() => undefined);
-  if (go === undefined) return archiveFiles(source, dir, ctx);
+  const go = await tryGo(dir, ctx);
+  if (go instanceof FleetError)
+    return archiveFiles(source, dir, ctx).catch((error: unknown) => {
+      if (!(error instanceof Unreachable || error instanceof Timeout || error instanceof NotFound)) throw error;
+      const what = `the files of ${source.module} can't be had. ${go.what}; ${error.message}`;
+      throw new NotFound({ what, where: "toolchain", fix: go.fix }, { cause: error });
+    });
   const env = { ...ctx.env, GOFLAGS: "", GOWORK: "off" };
   const { Dir } = JSON.parse(
     await run(go.path, ["mod", "download", "-json", source.module], { cwd: dir, env, signal: ctx.signal }),
@@ -59,7 +64,8 @@ async function moduleFiles(source: Source, ctx: Context): Promise<string> {
   return Dir;
 }
 
-async function archiveFiles({ module, repository }: Source, dir: string, ctx: Context): Promise<string> {
+/** The source archive of the version that `dir`/go.sum pins, in the cache; it must hash to what go.sum says. */
+export async function archiveFiles({ module, repository }: Source, dir: string, ctx: Context): Promise<string> {
   const { version, hash } = pinned(await readFile(join(dir, "go.sum"), "utf8"), module);
   const folder = join(cacheDir(ctx.env), "download", `${module.replaceAll("/", "-")}-${version}`);
   return withLock(`${folder}.lock`, { purpose: `downloading ${module} ${version}`, ...ctx }, async () => {

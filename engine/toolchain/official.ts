@@ -25,17 +25,17 @@ export function officialPath(name: ToolName, ctx: Pick<Context, "env">): { folde
   return { folder, program: official.kind === "npm" ? join(folder, "bin", name) : join(folder, name) };
 }
 
+/** The version that is downloaded: the language host comes with the CLI and counts as its version. */
+export function officialVersion(name: ToolName): string {
+  const { official, version } = toolSpecs[name];
+  return official.kind === "npm" ? toolSpecs.pulumi.version : version;
+}
+
 /** The official one of a tool, if it was downloaded before. */
 export function findOfficial(name: ToolName, ctx: Pick<Context, "env">): Tool | undefined {
   const { program } = officialPath(name, ctx);
   if (!isProgram(program)) return undefined;
-  const { official, version } = toolSpecs[name];
-  return {
-    name,
-    version: official.kind === "npm" ? toolSpecs.pulumi.version : version,
-    path: program,
-    source: "download",
-  };
+  return { name, version: officialVersion(name), path: program, source: "download" };
 }
 
 /**
@@ -52,7 +52,7 @@ export async function downloadOfficial(
   ctx: Context,
 ): Promise<Tool | undefined> {
   const { folder } = officialPath(name, ctx);
-  const { version } = toolSpecs[name];
+  const version = officialVersion(name);
   try {
     await assertReachable(name, hosts);
     return await withLock(`${folder}.lock`, { purpose: `downloading ${name} ${version}`, ...ctx }, async () => {

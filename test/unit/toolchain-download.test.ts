@@ -13,6 +13,7 @@ import { NotFound, Timeout, Unreachable, ValidationFailed } from "../../componen
 import { context, platform, type Context } from "../../engine/toolchain/context";
 import { ReleaseHosts } from "../../engine/toolchain/download";
 import { ensureTools } from "../../engine/toolchain/ensure";
+import { archiveFiles } from "../../engine/toolchain/manifests";
 import { downloadOfficial, officialPath } from "../../engine/toolchain/official";
 import type { Release, ToolName } from "../../engine/toolchain/tools";
 
@@ -180,6 +181,26 @@ describe("toolchain: official downloads", function () {
       }),
     };
     assert.equal((await download("kwok")).tool?.path, officialPath("kwok", ctx).program);
+  });
+
+  it("takes manifests from a source archive that hashes to what go.sum says, without Go", async () => {
+    const archive = (text: string) => {
+      mkdirSync(join(dir, "a-1.0.0"), { recursive: true });
+      writeFileSync(join(dir, "a-1.0.0", "go.mod"), "module example.org/a\n");
+      writeFileSync(join(dir, "a-1.0.0", "a.txt"), text);
+      execFileSync("tar", ["-C", dir, "-czf", join(dir, "a.tar.gz"), "a-1.0.0"]);
+      answers["github.com/example/a/archive/refs/tags/v1.0.0.tar.gz"] = readFileSync(join(dir, "a.tar.gz"));
+    };
+    writeFileSync(join(dir, "go.sum"), "example.org/a v1.0.0 h1:VomXw9tY9ovZM7DBQWqw8sU68jgepsffB7oiHY5dZ/8=\n");
+    const source = { pinnedBy: "", module: "example.org/a", repository: "example/a" };
+    archive("changed\n");
+    await assert.rejects(archiveFiles(source, dir, ctx), /but go\.sum has h1:VomXw9tY/);
+    assert.deepEqual(left(), []);
+    archive("hello\n");
+    const folder = await archiveFiles(source, dir, ctx);
+    assert.equal(readFileSync(join(folder, "a.txt"), "utf8"), "hello\n");
+    assert.equal(await archiveFiles(source, dir, ctx), folder);
+    assert.equal(requests.length, 2);
   });
 
   it("tells a missing release, a broken connection and a hanging one apart", async () => {

@@ -36,7 +36,11 @@ export function gatewayEnv({ configDir, stateDir, memoryLimitMi }: GatewayEnvArg
     OPENCLAW_CONFIG_PATH: `${configDir}/${GATEWAY_CONFIG_FILE}`,
     // Nothing in the Pod edits the config: a change is made in the stack and rolls the Pod.
     OPENCLAW_CONFIG_READONLY: "1",
-    OPENCLAW_STATE_DIR: stateDir,
+    // A directory that the gateway makes for itself, 0700: the volume's own root belongs to the fsGroup as well.
+    OPENCLAW_STATE_DIR: `${stateDir}/openclaw`,
+    // Snapshots of its databases are staged here, and the home directory of the image is read-only.
+    XDG_CACHE_HOME: `${stateDir}/cache`,
+    npm_config_cache: `${stateDir}/cache/npm`,
     NODE_OPTIONS: `--max-old-space-size=${heapMegabytes(memoryLimitMi)}`,
     DO_NOT_TRACK: "1",
   };

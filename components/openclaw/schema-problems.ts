@@ -138,10 +138,14 @@ function join(path: string, key: string): string {
   return path === "" ? key : `${path}.${key}`;
 }
 
+/** Lists longer than this are better read in OpenClaw's documentation. */
+const LISTED_KEYS = 25;
+
 function unknownKey(key: string, known: string[]): string {
   const close = nearest(key, known);
   if (close !== undefined) return `is no key that OpenClaw knows; did you mean ${close}?`;
-  return `is no key that OpenClaw knows; ${known.length === 0 ? "none is allowed here" : `known here: ${[...known].sort().join(", ")}`}`;
+  if (known.length === 0 || known.length > LISTED_KEYS) return "is no key that OpenClaw knows";
+  return `is no key that OpenClaw knows; known here: ${[...known].sort().join(", ")}`;
 }
 
 function typeOf(value: JsonValue): string {

@@ -156,7 +156,7 @@ export async function stackCells(pulumi: LocalPulumi, stack: string): Promise<Re
 }
 
 /** A killed run leaves its lock in the project's own backend. It is removed when its process is gone, and only then. */
-async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
+export async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
   if (!usesLocalBackend(pulumi.env)) return;
   const folder = join(pulumi.layout.backend, ".pulumi", "locks", "organization", PROJECT, stack);
   const locks = existsSync(folder) ? readdirSync(folder) : [];

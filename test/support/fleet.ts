@@ -1,0 +1,161 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
+import { ensureStack, openPulumi, type LocalPulumi } from "../../cli/pulumi";
+import { projectRoot } from "../../cli/workspace";
+import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../../engine/clusters";
+import { clusterPrograms } from "./tools";
+
+const execute = promisify(execFile);
+
+/** How a Pulumi command ended, with everything that it printed. */
+export interface Outcome {
+  code: number;
+  output: string;
+}
+
+/** A Kubernetes object, as far as the tests look. */
+export interface KubernetesObject {
+  kind: string;
+  metadata: {
+    name: string;
+    namespace?: string;
+    uid: string;
+    resourceVersion: string;
+    annotations?: Record<string, string>;
+  };
+  spec?: Record<string, unknown>;
+  status?: Record<string, unknown>;
+  data?: Record<string, string>;
+}
+
+/** A step of a preview: what happens to a resource. */
+export interface Step {
+  op: string;
+  urn: string;
+}
+
+/** Local clusters with a real Pulumi, in a folder of their own, for one test file. */
+export class TestFleet {
+  /** Everything that Pulumi printed, for the canary. */
+  readonly transcript: string[] = [];
+
+  private constructor(
+    readonly folder: string,
+    readonly clusters: Cluster[],
+    readonly pulumi: LocalPulumi,
+  ) {}
+
+  static async start(names: string[]): Promise<TestFleet> {
+    const folder = mkdtempSync(join(tmpdir(), "clawfleet-engine-"));
+    const log = (line: string): void => void process.stderr.write(`    ${line}\n`);
+    // A backend of the developer's own is none of the tests' business.
+    const env = { ...process.env, CLAWFLEET_STATE: folder, PULUMI_BACKEND_URL: "" };
+    try {
+      const pulumi = await openPulumi(env);
+      const clusters = await startClusters(names, { stateDir: folder, binaries: await clusterPrograms(), log });
+      return new TestFleet(folder, clusters, pulumi);
+    } catch (error) {
+      await stopClusters(folder);
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await stopClusters(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Writes a stack's config file, with the salt that Pulumi needs, and creates the stack. */
+  async configure(stack: string, config: Record<string, unknown>): Promise<void> {
+    await ensureStack(this.pulumi, stack);
+    const values = Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [key.includes(":") ? key : `clawfleet:${key}`, value]),
+    );
+    const salt = readFileSync(join(this.folder, "stacks", `${stack}.salt`), "utf8");
+    writeFileSync(this.configFile(stack), `${salt}${stringify({ config: values })}`);
+  }
+
+  /** The config file of a stack of the tests. */
+  configFile(stack: string): string {
+    return join(this.folder, `Pulumi.${stack}.yaml`);
+  }
+
+  /** Runs Pulumi on a stack. */
+  async run(stack: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+    const withConfig = /^(up|preview|refresh|destroy|config)$/.test(args[0] ?? "")
+      ? ["--config-file", this.configFile(stack)]
+      : [];
+    const outcome = await execute(this.pulumi.cli, [...args, "--stack", stack, ...withConfig, "--non-interactive"], {
+      cwd: projectRoot,
+      env: { ...this.pulumi.env, ...env },
+      maxBuffer: 64 * 2 ** 20,
+      timeout: 300_000,
+    }).then(
+      ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+      (error: { code?: number; stdout?: string; stderr?: string }) => ({
+        code: error.code ?? 1,
+        output: `${error.stdout ?? ""}${error.stderr ?? ""}`,
+      }),
+    );
+    this.transcript.push(outcome.output);
+    return outcome;
+  }
+
+  /** Runs Pulumi and expects it to succeed. */
+  async must(stack: string, args: string[]): Promise<string> {
+    const { code, output } = await this.run(stack, args);
+    if (code !== 0) throw new Error(`pulumi ${args.join(" ")} ended with ${String(code)}:\n${output}`);
+    return output;
+  }
+
+  up(stack: string): Promise<string> {
+    return this.must(stack, ["up", "--yes", "--skip-preview"]);
+  }
+
+  /** What a preview would do: every step but `same`, with the resource's type and name. */
+  async plan(stack: string): Promise<string[]> {
+    const output = await this.must(stack, ["preview", "--json"]);
+    const { steps } = JSON.parse(output.slice(output.indexOf("{"))) as { steps?: Step[] };
+    return (steps ?? [])
+      .filter(({ op }) => op !== "same")
+      .map(({ op, urn }) => `${op} ${urn.split("::").slice(-2).join(" ").replace(/^.*\$/, "")}`)
+      .sort();
+  }
+
+  /** The state as Pulumi keeps it, secrets encrypted. */
+  state(stack: string): string {
+    return readFileSync(join(this.folder, "backend", ".pulumi", "stacks", "clawfleet", `${stack}.json`), "utf8");
+  }
+
+  /** Runs kubectl and returns what it prints. */
+  async kubectl(context: string, ...args: string[]): Promise<string> {
+    const { stdout } = await execute(
+      "kubectl",
+      ["--kubeconfig", mergedKubeconfig(this.folder), "--context", context, ...args],
+      {
+        env: this.pulumi.env,
+        maxBuffer: 64 * 2 ** 20,
+      },
+    );
+    return stdout;
+  }
+
+  /** Asks the API server, without effect, to create an object. */
+  async dryRun(context: string, namespace: string, manifest: Record<string, unknown>): Promise<string> {
+    const file = join(this.folder, "dry-run.json");
+    writeFileSync(file, JSON.stringify(manifest));
+    return this.kubectl(context, "-n", namespace, "create", "--dry-run=server", "-f", file);
+  }
+
+  /** Every object of some kinds in a namespace, by `kind/name`. */
+  async objects(context: string, namespace: string, kinds: string): Promise<Map<string, KubernetesObject>> {
+    const { items } = JSON.parse(await this.kubectl(context, "get", kinds, "-n", namespace, "-o", "json")) as {
+      items: KubernetesObject[];
+    };
+    return new Map(items.map((item) => [`${item.kind.toLowerCase()}/${item.metadata.name}`, item]));
+  }
+}

@@ -11,13 +11,13 @@ import { startTime, withLock } from "../../engine/toolchain/lock";
 
 const lockModule = require.resolve("../../engine/toolchain/lock");
 
-/** Takes the lock in argv[2], writes that it began, works for argv[4] ms, writes that it ended. */
+/** Takes the lock, writes that it began, works until a file is there, writes that it ended. */
 const worker = `
-const { appendFileSync } = require("node:fs");
-const [lock, diary, ms] = process.argv.slice(1);
+const { appendFileSync, existsSync } = require("node:fs");
+const [lock, diary, enough] = process.argv.slice(1);
 require(${JSON.stringify(lockModule)}).withLock(lock, { purpose: "a test", log: (line) => process.stderr.write(line + "\\n"), signal: undefined }, async () => {
   appendFileSync(diary, "begin " + process.pid + "\\n");
-  await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+  while (!existsSync(enough)) await new Promise((resolve) => setTimeout(resolve, 20));
   appendFileSync(diary, "end " + process.pid + "\\n");
 });`;
 
@@ -26,9 +26,10 @@ describe("toolchain: locks", function () {
   let dir: string;
   let lock: string;
   let diary: string;
+  let enough: string;
   const children: ChildProcess[] = [];
-  const start = (ms: number) => {
-    const child = spawn(process.execPath, ["-e", worker, lock, diary, String(ms)], {
+  const start = () => {
+    const child = spawn(process.execPath, ["-e", worker, lock, diary, enough], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     let said = "";
@@ -45,6 +46,7 @@ describe("toolchain: locks", function () {
     dir = await mkdtemp(join(tmpdir(), "toolchain-"));
     lock = join(dir, "x.lock");
     diary = join(dir, "diary");
+    enough = join(dir, "enough");
   });
   afterEach(async () => {
     for (const child of children.splice(0)) child.kill("SIGKILL");
@@ -52,9 +54,12 @@ describe("toolchain: locks", function () {
   });
 
   it("lets real processes work one after another, and the waiting ones say who holds it", async () => {
-    const first = start(700);
+    const first = start();
     await until(() => existsSync(diary));
-    const others = [start(50), start(50)];
+    const others = [start(), start()];
+    const waiting = `waiting for process ${first.child.pid} on ${hostname()}: a test`;
+    await until(() => others.every(({ said }) => said().includes(waiting)));
+    writeFileSync(enough, "");
     await Promise.all([first, ...others].map(({ ended }) => ended));
     const entries = readFileSync(diary, "utf8")
       .trim()
@@ -65,17 +70,16 @@ describe("toolchain: locks", function () {
       assert.deepEqual([entries[i]?.[0], entries[i + 1]?.[0]], ["begin", "end"]);
       assert.equal(entries[i]?.[1], entries[i + 1]?.[1]);
     }
-    for (const { said } of others)
-      assert.ok(said().includes(`waiting for process ${first.child.pid} on ${hostname()}: a test`), said());
-    assert.deepEqual(await readdir(dir), ["diary"]);
+    assert.deepEqual((await readdir(dir)).sort(), ["diary", "enough"]);
   });
 
   it("takes over from a process that was killed, and only one of those that wait does", async () => {
-    const first = start(60_000);
+    const first = start();
     await until(() => existsSync(diary));
     first.child.kill("SIGKILL");
     await first.ended;
-    const others = [start(100), start(100), start(100)];
+    writeFileSync(enough, "");
+    const others = [start(), start(), start()];
     await Promise.all(others.map(({ ended }) => ended));
     const events = readFileSync(diary, "utf8")
       .trim()
@@ -83,7 +87,7 @@ describe("toolchain: locks", function () {
       .map((line) => line.split(" ")[0]);
     assert.deepEqual(events, ["begin", "begin", "end", "begin", "end", "begin", "end"]);
     assert.ok(others.some(({ said }) => said().includes(`taking over the lock of process ${first.child.pid}`)));
-    assert.deepEqual(await readdir(dir), ["diary"]);
+    assert.deepEqual((await readdir(dir)).sort(), ["diary", "enough"]);
   });
 
   it("takes over from a process whose id another process has now", async () => {

@@ -76,7 +76,7 @@ describe("a stack on two real API servers", function () {
       string,
       Record<string, unknown>
     >;
-    assert.equal(tokens as unknown, "[secret]");
+    assert.equal(tokens, "[secret]");
     assert.deepEqual(Object.keys(cells ?? {}), ["east", "west"]);
     const east = cells?.east as Record<string, string>;
     assert.equal(east.url, "https://east.example.com");
@@ -99,7 +99,7 @@ describe("a stack on two real API servers", function () {
     await fleet.up("test");
     const after = await both(objects);
     for (const [index, objectsBefore] of before.entries()) {
-      const changed = changes(objectsBefore, after[index] ?? new Map());
+      const changed = changes(objectsBefore, after[index] ?? new Map<string, KubernetesObject>());
       assert.deepEqual(
         changed.map((name) => name.replace(/-config-[0-9a-f]+$/, "-config")).sort(),
         ["east", "west"]

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { parse } from "yaml";
+import { projectRoot, trackedStackFile } from "../../cli/workspace";
+
+const execute = promisify(execFile);
+const CLI = join(projectRoot, "dist", "cli", "main.js");
+
+/** What `make up` and its siblings run, in a state folder of the test's own. */
+describe("the local commands", function () {
+  this.timeout(600_000);
+  let folder: string;
+  let env: NodeJS.ProcessEnv;
+  const tracked = readFileSync(trackedStackFile("dev"), "utf8");
+
+  const cli = async (...args: string[]) =>
+    execute(process.execPath, [CLI, ...args], { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
+  const shell = async (script: string) => {
+    const command = `eval "$("${process.execPath}" "${CLI}" local env)"; ${script}`;
+    const { stdout } = await execute("sh", ["-c", command], { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
+    return stdout;
+  };
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "clawfleet-up-"));
+    env = { ...process.env, CLAWFLEET_STATE: folder };
+    for (const name of ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
+      env[name] = undefined;
+  });
+  after(async () => {
+    await cli("local", "clusters-down");
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("are interrupted without harm: the next `up` succeeds", async () => {
+    const child = spawn(process.execPath, [CLI, "local", "up"], {
+      cwd: projectRoot,
+      env,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const ended = new Promise<number | null>((exited) => child.once("exit", exited));
+    await new Promise<void>((seen) => {
+      child.stdout.on("data", (text: Buffer) => {
+        if (/Namespace.*creat/.test(text.toString())) seen();
+      });
+      void ended.then(() => {
+        seen();
+      });
+    });
+    process.kill(-(child.pid ?? 0), "SIGINT"); // the group, as a terminal's Ctrl-C
+    assert.notEqual(await ended, 0);
+
+    const { stdout } = await cli("local", "up");
+    assert.match(stdout, /cell dev-eu\n {2}cluster {4}dev-eu/);
+    assert.match(stdout, /https:\/\/openclaw\.us\.dev\.example\.com/);
+  });
+
+  it("leave the tracked config file as it was", () => {
+    assert.equal(readFileSync(trackedStackFile("dev"), "utf8"), tracked);
+    assert.doesNotMatch(tracked, /encryptionsalt/);
+  });
+
+  it("keep what is secret for this user alone", () => {
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+    for (const file of ["passphrase", "clusters.json", "kubeconfig"]) {
+      assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file);
+    }
+  });
+
+  it("list the clusters for other programs", () => {
+    const clusters = JSON.parse(readFileSync(join(folder, "clusters.json"), "utf8")) as Record<string, unknown>[];
+    for (const cluster of clusters) {
+      for (const key of ["name", "context", "kubeconfig", "pid"]) assert.ok(key in cluster, key);
+    }
+    assert.deepEqual(
+      clusters.map(({ name }) => name),
+      ["dev-eu", "dev-us"],
+    );
+  });
+
+  it("give a shell in which plain pulumi and kubectl work", async () => {
+    await shell("pulumi preview -s dev --expect-no-changes --non-interactive");
+    const { cells } = JSON.parse(await shell("pulumi stack output --json")) as { cells: Record<string, unknown> };
+    assert.deepEqual(Object.keys(cells), ["dev-eu", "dev-us"]);
+    assert.match(await shell("kubectl --context dev-us get statefulsets -A -o name"), /dev-us-gateway/);
+    assert.equal(readFileSync(trackedStackFile("dev"), "utf8"), tracked);
+  });
+
+  it("say why a gateway on a simulated node cannot be opened", async () => {
+    await assert.rejects(cli("open", "dev-eu"), (error: { stderr: string; code: number }) => {
+      assert.match(error.stderr, /dev-eu-gateway-0 runs on a simulated node/);
+      assert.equal(error.code, 2);
+      return true;
+    });
+  });
+
+  it("render every object, and no secret", async () => {
+    const out = join(folder, "rendered");
+    await cli("render", "--out", out);
+    const files = ["dev-eu", "dev-us"].flatMap((cell) =>
+      readdirSync(join(out, cell)).map((name) => join(out, cell, name)),
+    );
+    const manifests = files.map(
+      (file) =>
+        parse(readFileSync(file, "utf8")) as Record<string, unknown> & {
+          kind: string;
+          metadata: { annotations?: Record<string, string> };
+        },
+    );
+    assert.equal(manifests.filter(({ kind }) => kind === "StatefulSet").length, 2);
+    const secrets = manifests.filter(({ kind }) => kind === "Secret");
+    assert.equal(secrets.length, 4);
+    for (const secret of secrets) {
+      assert.ok(!("data" in secret) && !("stringData" in secret));
+      assert.match(
+        secret.metadata.annotations?.["clawfleet.dev/secret-keys"] ?? "",
+        /^(OPENCLAW_GATEWAY_TOKEN|tls\.crt,tls\.key)$/,
+      );
+    }
+  });
+
+  it("bring the objects back after the clusters were made anew", async () => {
+    await cli("local", "clusters-down");
+    await cli("local", "up");
+    assert.match(await shell("kubectl --context dev-eu -n dev-eu get pods"), /1\/1 +Running/);
+  });
+
+  it("go down and leave nothing running", async () => {
+    await cli("local", "down");
+    assert.equal((await cli("local", "clusters", "--json")).stdout.trim(), "[]");
+  });
+});

@@ -86,10 +86,10 @@ function parse(text: string): JsonObject {
 }
 
 function refusal(path: string): string {
-  const option = Object.entries(OPTION_OF).find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`))?.[1];
-  return option === undefined
-    ? `${path} cannot be changed: the rest of the cell relies on it`
-    : `${path} is decided by ${option}`;
+  const decided = Object.entries(OPTION_OF).find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`));
+  if (decided === undefined) return `${path} cannot be changed: the rest of the cell relies on it`;
+  const [prefix, option] = decided;
+  return `${prefix} is decided by ${option}`;
 }
 
 /** The paths at which `merged` differs from what is guaranteed. */

@@ -222,7 +222,7 @@ describe("extraConfig", () => {
     [{ gateway: { auth: { token: "letmein" } } }, /gateway\.auth\.token is decided by gateway\.token/],
     [{ gateway: { auth: { password: "letmein" } } }, /gateway\.auth\.password is decided by gateway\.token/],
     [{ gateway: { auth: { rateLimit: { maxAttempts: 1e6 } } } }, /decided by gateway\.openclaw\.authRateLimit/],
-    [{ gateway: { auth: { rateLimit: { exemptLoopback: true } } } }, /exemptLoopback/],
+    [{ gateway: { auth: { rateLimit: { exemptLoopback: true } } } }, /gateway\.auth\.rateLimit is decided by/],
     [{ gateway: { trustedProxies: ["0.0.0.0/0"] } }, /gateway\.trustedProxies is decided by the entry/],
     [{ gateway: { allowRealIpFallback: true, tls: { enabled: true } } }, /allowRealIpFallback[\s\S]*tls/],
     [{ gateway: { controlUi: { allowedOrigins: ["*"] } } }, /exact origins, never \*/],

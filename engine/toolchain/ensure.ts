@@ -71,9 +71,12 @@ function fail(names: readonly ToolName[], reasons: ReadonlyMap<ToolName, string>
     {
       what: `${names.join(", ")} can be neither found nor downloaded nor built. ${error.message.split("\n  Fix: ")[0]}`,
       where: "toolchain",
-      fix: [error.fix ?? "make the Go module proxy reachable (GOPROXY)", "or, without a build,", ...lines].join(
-        "\n    ",
-      ),
+      fix: [
+        error.fix ??
+          "see what Go says above (it needs its module proxy, GOPROXY, unless the modules were downloaded before)",
+        "or, without a build,",
+        ...lines,
+      ].join("\n    "),
     },
     { cause: error },
   );

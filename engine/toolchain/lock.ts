@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { ValidationFailed } from "../../components/errors";
 import { run } from "./process";
 
 /** Who holds a lock: a process, told apart from a later one of the same id by when it started. */
@@ -31,9 +32,16 @@ const guardMs = 10_000;
 /**
  * Does some work while holding a lock file that other processes respect. Waits for its holder and says who that is; takes
  * over from a holder that died. Released when the work ends, however it ends.
+ * @throws ValidationFailed when the folder can't be written; the signal's reason when aborted while waiting
  */
 export async function withLock<T>(path: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    const what = `the cache can't be written: ${error.code ?? error.message}`;
+    throw new ValidationFailed(
+      { what, where: dirname(path), fix: "set CLAWFLEET_CACHE to a folder that can be written" },
+      { cause: error },
+    );
+  });
   const started = await startTime(process.pid);
   const mine: Holder = { pid: process.pid, started: started ?? "", host: hostname(), purpose: options.purpose };
   await acquire(path, mine, options);

@@ -51,7 +51,14 @@ export async function run(program: string, args: readonly string[], options: Run
   });
   try {
     const ended = await new Promise<string | undefined>((resolve, reject) => {
-      child.once("error", reject);
+      child.once("error", (error: NodeJS.ErrnoException) =>
+        reject(
+          new ProgramFailed(
+            { what: `cannot be started: ${error.code ?? error.message}`, where: program },
+            { cause: error },
+          ),
+        ),
+      );
       child.once("close", (code, signal) => resolve(code === 0 ? undefined : `exit ${signal ?? code}`));
     });
     options.signal?.throwIfAborted();
@@ -61,9 +68,6 @@ export async function run(program: string, args: readonly string[], options: Run
       what: [`ended with ${ended}`, ...errors].join("\n  "),
       where: [program, args[0]].join(" "),
     });
-  } catch (error) {
-    if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") throw error;
-    throw new ProgramFailed({ what: `cannot be started: ${error.code}`, where: program }, { cause: error });
   } finally {
     clearTimeout(timer);
     clearTimeout(killer);

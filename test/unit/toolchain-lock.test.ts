@@ -112,6 +112,14 @@ describe("toolchain: locks", function () {
     }
   });
 
+  it("says which option helps when the folder can't be written", async () => {
+    writeFileSync(lock, "a file");
+    await assert.rejects(
+      withLock(join(lock, "y.lock"), quiet, () => Promise.resolve()),
+      /x\.lock: the cache can't be written: \w+\n\s+Fix: set CLAWFLEET_CACHE/,
+    );
+  });
+
   it("is released when the work fails", async () => {
     await assert.rejects(
       withLock(lock, quiet, () => Promise.reject(new Error("failed"))),

@@ -32,6 +32,12 @@ const NEEDLESS_CONTROLLERS = [
 const UNTHROTTLED = ["--kube-api-qps=500", "--kube-api-burst=1000"];
 
 /**
+ * Half as many garbage collections: a second less of CPU time at start, when the definitions of the Gateway API are
+ * compiled, for about 130 MiB more.
+ */
+const FASTER_START = { GOGC: "200" };
+
+/**
  * The arguments of a cluster's processes, which run in its folder. Paths are relative to that where a socket's length
  * limit (108 bytes) could be hit.
  */
@@ -111,7 +117,7 @@ export function startClusterProcess(
     args: argumentsOf(name, folder, ranges, access),
     cwd: folder.path,
     // Nothing of our environment: it may hold secrets, a proxy, or a kubeconfig. kwok reads a config below HOME.
-    env: { PATH: process.env["PATH"], HOME: folder.path },
+    env: { PATH: process.env["PATH"], HOME: folder.path, ...(name === "kube-apiserver" ? FASTER_START : {}) },
     logFile: folder.logFile(name),
     pidFile: folder.pidFile(name),
   });

@@ -106,7 +106,12 @@ export class ClusterFolder {
 /** Names of all clusters with a folder, whether they run, were stopped with their data kept, or never got ready. */
 export function clusterFolders(stateDir: string): string[] {
   const parent = join(stateDir, "clusters");
-  return existsSync(parent) ? readdirSync(parent).sort() : [];
+  if (!existsSync(parent)) return [];
+  const entries = readdirSync(parent, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
 }
 
 /**

@@ -108,15 +108,6 @@ function envSecret(id: string): JsonObject {
   return { source: "env", provider: "default", id };
 }
 
-/**
- * OpenClaw's security audit calls every trusted-proxy set-up critical. It was chosen, and its preconditions are checked
- * here, so the audit says it under `suppressedFindings`, and a critical finding remains a reason to look.
- */
-const ACCEPTED_FINDING = {
-  checkId: "gateway.trusted_proxy_auth",
-  reason: "controlUi.mode trusted-proxy: only the entry's proxy is trusted, and allowUsers says who gets in",
-};
-
 /** What no option and no `extraConfig` changes. */
 function guaranteedConfig(options: OpenClawOptions, context: GatewayContext): JsonObject {
   return {
@@ -206,9 +197,6 @@ function optionalConfig(options: OpenClawOptions, context: GatewayContext): Json
       },
     },
     cron: { enabled: options.cron ?? true },
-    ...(controlUi?.mode === OpenClawControlUiMode.TrustedProxy
-      ? { security: { audit: { suppressions: [ACCEPTED_FINDING] } } }
-      : {}),
     ...(models === undefined ? {} : modelConfig(models)),
   };
 }

@@ -12,18 +12,19 @@ import {
 import { gitSyncContainer, gitSyncVolume, type GitSyncOptions } from "./git-sync";
 import { restrictedContainer } from "./pod-security";
 import { secretEnv, type SecretReference } from "./secrets";
+import { VAULT_NOTES } from "./volume-claims";
 
 /** Requests and limits of the gateway's container. */
 export interface GatewayResources {
-  /** @default "250m" */
+  /** CPU that the scheduler sets aside. Default: `250m`. */
   requestsCpu?: string;
-  /** At least 1Gi: the gateway was measured at 0.85 GiB idle and 1.06 GiB after one chat turn. @default "1Gi" */
+  /** At least 1Gi: the gateway was measured at 0.85 GiB idle and 1.06 GiB after one chat turn. Default: `1Gi`. */
   requestsMemory?: string;
-  /** @default "2" */
+  /** CPU above which it is throttled. Default: `2`. */
   limitsCpu?: string;
-  /** At least 2Gi; Node's heap gets 75 % of it. @default "2Gi" */
+  /** At least 2Gi; Node's heap gets 75 % of it. Default: `2Gi`. */
   limitsMemory?: string;
-  /** @default "2Gi" */
+  /** Logs, temporary files and what it writes outside of its volumes. Default: `2Gi`. */
   limitsEphemeralStorage?: string;
 }
 
@@ -68,7 +69,7 @@ export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSp
           { name: "config", mountPath: CONFIG_DIR, readOnly: true },
           { name: "state", mountPath: STATE_DIR },
           { name: "tmp", mountPath: "/tmp" },
-          ...(args.vaultClaim === undefined ? [] : [{ name: "vault", mountPath: VAULT_PATH }]),
+          ...(args.vaultClaim === undefined ? [] : [{ name: "vault", mountPath: VAULT_PATH, subPath: VAULT_NOTES }]),
         ],
       },
       ...(args.gitSync === undefined

@@ -3,17 +3,18 @@ import type { types } from "@pulumi/kubernetes";
 import { ValidationFailed } from "./errors";
 import type { EgressRule } from "./network";
 import { restrictedContainer } from "./pod-security";
+import { VAULT_NOTES } from "./volume-claims";
 import { secretEnv, type SecretOptions, type SecretReference } from "./secrets";
 
 /** Keeps the vault in step with a git repository, both ways. */
 export interface GitSyncOptions {
   /** The repository's https URL, without credentials. */
   repository: string;
-  /** @default "main" */
+  /** The branch to follow. Default: `main`. */
   branch?: string;
-  /** Seconds between two rounds. @default 300, which is five minutes */
+  /** Seconds between two rounds. Default: 300. */
   intervalSeconds?: number;
-  /** The user to authenticate as. @default "git", which hosts that take a token accept */
+  /** The user to authenticate as. Default: `git`, which hosts that take a token accept. */
   username?: string;
   /** The token or password: a value or an existing Secret. */
   credential: SecretOptions;
@@ -24,45 +25,54 @@ export interface GitSyncOptions {
 /** The environment variable that holds the token or password. */
 export const GIT_CREDENTIAL_ENV = "GIT_PASSWORD";
 
+/** Where the repository is: on the vault's volume, and mounted by git-sync alone. */
+const REPOSITORY_PATH = "/repository";
+
 /**
  * One round: commit what changed here, merge what changed there, push. Where both changed the same lines, what is in
  * the vault stays, and the other version stays in the history: nothing is ever lost or left with conflict marks.
- * The credential reaches git through GIT_ASKPASS, so it is in no URL, argument or file.
+ *
+ * The credential reaches git through GIT_ASKPASS, so it is in no URL, argument or file. GIT_DIR is outside of what the
+ * gateway mounts: whoever writes a repository's config or hooks has git run what they like, with the credential. For
+ * the same reason a repository within the vault is left alone.
  */
-export const GIT_SYNC_SCRIPT = `set -u
-cd "$VAULT" || exit 1
-printf '#!/bin/sh\\ncase "$1" in Username*) echo "$GIT_USERNAME" ;; *) echo "$GIT_PASSWORD" ;; esac\\n' > "$HOME/askpass"
+export const GIT_SYNC_SCRIPT = String.raw`set -u
+cd "$GIT_WORK_TREE" || exit 1
+printf '#!/bin/sh\ncase "$1" in Username*) echo "$GIT_USERNAME" ;; *) echo "$GIT_PASSWORD" ;; esac\n' > "$HOME/askpass"
 chmod 700 "$HOME/askpass"
 export GIT_ASKPASS="$HOME/askpass" GIT_TERMINAL_PROMPT=0
 export GIT_AUTHOR_NAME=clawfleet GIT_AUTHOR_EMAIL=clawfleet@localhost GIT_COMMITTER_NAME=clawfleet GIT_COMMITTER_EMAIL=clawfleet@localhost
-git config --global --add safe.directory "$VAULT"
-git config --global gc.auto 256
+export GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30
+[ -f "$GIT_DIR/HEAD" ] || git init -q -b "$GIT_BRANCH" || exit 1
+git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
+# A killed git leaves them, and no other git is at work here.
+find "$GIT_DIR" -name '*.lock' -type f -delete
 round() {
-  if [ ! -d .git ]; then
-    git init -q -b "$GIT_BRANCH" && echo lost+found >> .git/info/exclude || return 1
-  fi
-  git remote remove origin 2>/dev/null
-  git remote add origin "$GIT_REPOSITORY" || return 1
+  git config remote.origin.url "$GIT_REPOSITORY" || return 1
+  find . -mindepth 2 -name .git -prune | sed 's|\.git$||; s|[][*?\\]|\\&|g; s|^\.||' > "$GIT_DIR/info/exclude"
   git add -A || return 1
   git diff --cached --quiet || git commit -q -m "Vault of $GIT_CELL" || return 1
   git fetch -q origin || return 1
   if git rev-parse -q --verify "origin/$GIT_BRANCH" > /dev/null; then
     if git rev-parse -q --verify HEAD > /dev/null; then
+      # What is left after "ours" is a file changed on one side and deleted on the other: the changed one stays.
       git merge -q --no-edit --allow-unrelated-histories -X ours "origin/$GIT_BRANCH" ||
-        { git add -A && git commit -q --no-edit; } || { git merge --abort; return 1; }
+        { [ -f "$GIT_DIR/MERGE_HEAD" ] && git add -A && git commit -q --no-edit; } || return 1
     else
-      git checkout -q -f -B "$GIT_BRANCH" "origin/$GIT_BRANCH" || return 1
+      git checkout -q -B "$GIT_BRANCH" "origin/$GIT_BRANCH" || return 1
     fi
   fi
   git rev-parse -q --verify HEAD > /dev/null || return 0
-  git push -q origin "HEAD:$GIT_BRANCH"
+  git push -q origin "HEAD:refs/heads/$GIT_BRANCH"
 }
-stop() { round; exit 0; }
+sleeper=
+stop() { trap '' TERM INT; [ -z "$sleeper" ] || kill "$sleeper" 2> /dev/null; round; exit 0; }
 trap stop TERM INT
 while :; do
   if round; then echo "vault in step"; else echo "vault not in step, next try in $GIT_INTERVAL s" >&2; fi
   touch "$HOME/alive"
-  sleep "$GIT_INTERVAL" & wait $!
+  sleep "$GIT_INTERVAL" & sleeper=$!
+  wait "$sleeper"
 done
 `;
 
@@ -79,7 +89,8 @@ export function gitSyncContainer(args: GitSyncContainerArgs): types.input.core.v
   const { options } = args;
   const interval = assertGitSync(options);
   const env = {
-    VAULT: args.vaultPath,
+    GIT_WORK_TREE: args.vaultPath,
+    GIT_DIR: REPOSITORY_PATH,
     HOME: "/git-sync",
     GIT_REPOSITORY: options.repository,
     GIT_BRANCH: options.branch ?? "main",
@@ -111,7 +122,8 @@ export function gitSyncContainer(args: GitSyncContainerArgs): types.input.core.v
       timeoutSeconds: 5,
     },
     volumeMounts: [
-      { name: "vault", mountPath: args.vaultPath },
+      { name: "vault", mountPath: args.vaultPath, subPath: VAULT_NOTES },
+      { name: "vault", mountPath: REPOSITORY_PATH, subPath: "repository" },
       { name: "git-sync", mountPath: "/git-sync" },
     ],
   };

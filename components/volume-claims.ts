@@ -5,9 +5,12 @@ import { ValidationFailed } from "./errors";
 export interface ClaimOptions {
   /** Size, for example `10Gi`. A claim can grow where its class allows it, and never shrinks. */
   size?: string;
-  /** StorageClass of RWO block storage; SQLite's locks fail on NFS. @default the cluster's default class */
+  /** StorageClass of RWO block storage; SQLite's locks fail on NFS. Default: the cluster's default class. */
   storageClass?: string;
 }
+
+/** The notes' folder on the vault's volume; what else is there is not for the gateway. */
+export const VAULT_NOTES = "notes";
 
 /** Provisioners of shared file systems, by what their names contain: SQLite on one of these corrupts or hangs. */
 const SHARED_FILE_SYSTEMS = [

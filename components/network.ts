@@ -1,4 +1,6 @@
+import { BlockList, isIP } from "node:net";
 import type { types } from "@pulumi/kubernetes";
+import { ValidationFailed } from "./errors";
 
 /**
  * Never reachable through a rule for the internet: private ranges, carrier-grade NAT, link-local with the cloud
@@ -16,26 +18,62 @@ export const PRIVATE_RANGES_V6 = ["fc00::/7", "fe80::/10", "::1/128"];
 
 /** Traffic that a workload may start. Each rule is a loosening of default deny. */
 export interface EgressRule {
-  /** Destination, for example `203.0.113.0/24`. `0.0.0.0/0` means the internet: private ranges and the cloud metadata address stay closed. */
+  /** Destination, for example `203.0.113.0/24`. `0.0.0.0/0` means the internet: private ranges and the cloud metadata address stay closed, as in every range that is wider than one of them. */
   cidr: string;
-  /** TCP ports. @default [443], which is port 443 alone. */
+  /** TCP ports. Default: 443 alone. */
   ports?: number[];
 }
 
 type NetworkPolicyEgressRule = types.input.networking.v1.NetworkPolicyEgressRule;
 
-/** The rules for destinations outside of the cell. */
-export function egressTo(rules: EgressRule[]): NetworkPolicyEgressRule[] {
-  return rules.map(({ cidr, ports = [443] }) => ({
-    to: [{ ipBlock: { cidr, ...exceptPrivate(cidr) } }],
-    ports: ports.map((port) => ({ protocol: "TCP", port })),
-  }));
+/**
+ * The rules for destinations outside of the cell.
+ * @param where the option that they come from, for messages.
+ * @throws ValidationFailed for what is no range, and for what is no port.
+ */
+export function egressTo(rules: EgressRule[], where: string): NetworkPolicyEgressRule[] {
+  return rules.map(({ cidr, ports = [443] }, index) => {
+    const { family, prefix } = parseCidr(cidr, `${where}[${String(index)}].cidr`);
+    const wrong = ports.find((port) => !Number.isInteger(port) || port < 1 || port > 65535);
+    if (wrong !== undefined || ports.length === 0) {
+      throw new ValidationFailed({
+        what: wrong === undefined ? "the list is empty" : `${String(wrong)} is no port`,
+        where: `${where}[${String(index)}].ports`,
+        fix: "give ports from 1 to 65535, or leave it out for 443",
+      });
+    }
+    const except = privateRangesWithin(cidr, family, prefix);
+    return {
+      to: [{ ipBlock: { cidr, ...(except.length > 0 && { except }) } }],
+      ports: ports.map((port) => ({ protocol: "TCP", port })),
+    };
+  });
 }
 
-function exceptPrivate(cidr: string): { except?: string[] } {
-  if (cidr === "0.0.0.0/0") return { except: PRIVATE_RANGES };
-  if (cidr === "::/0") return { except: PRIVATE_RANGES_V6 };
-  return {};
+type Family = "ipv4" | "ipv6";
+
+function parseCidr(cidr: string, where: string): { family: Family; prefix: number } {
+  const [address = "", digits = "", ...rest] = cidr.split("/");
+  const version = isIP(address);
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) : NaN;
+  if (version === 0 || rest.length > 0 || !(prefix <= (version === 4 ? 32 : 128))) {
+    throw new ValidationFailed({
+      what: `${JSON.stringify(cidr)} is no address range`,
+      where,
+      fix: "write it like 203.0.113.0/24, or 203.0.113.7/32 for one address",
+    });
+  }
+  return { family: version === 4 ? "ipv4" : "ipv6", prefix };
+}
+
+/** Whoever opens more than a private range means the internet, also when it is opened in halves (0.0.0.0/1). */
+function privateRangesWithin(cidr: string, family: Family, prefix: number): string[] {
+  const opened = new BlockList();
+  opened.addSubnet(cidr.split("/")[0] ?? "", prefix, family);
+  return (family === "ipv4" ? PRIVATE_RANGES : PRIVATE_RANGES_V6).filter((range) => {
+    const [network = "", length] = range.split("/");
+    return prefix < Number(length) && opened.check(network, family);
+  });
 }
 
 /** Names are resolved by the cluster's DNS alone. */

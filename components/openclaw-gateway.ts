@@ -21,20 +21,21 @@ import { blockClaim, type ClaimOptions } from "./volume-claims";
 
 /** A toleration of a node's taint. */
 export interface TolerationOptions {
+  /** The taint's key. */
   key: string;
   /** The taint's value; without it, any value is tolerated. */
   value?: string;
-  /** `NoSchedule`, `PreferNoSchedule` or `NoExecute`. @default every effect */
+  /** `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: every effect. */
   effect?: string;
 }
 
 /** Where the gateway's Pod may run, and how important it is. */
 export interface SchedulingOptions {
-  /** Node labels that a node must have. @default none */
+  /** Node labels that a node must have. Default: none. */
   nodeSelector?: Record<string, string>;
-  /** Taints that are tolerated. @default none */
+  /** Taints that are tolerated. Default: none. */
   tolerations?: TolerationOptions[];
-  /** An existing PriorityClass. @default the cluster's default */
+  /** An existing PriorityClass. Default: the cluster's default. */
   priorityClassName?: string;
 }
 
@@ -42,43 +43,44 @@ export interface SchedulingOptions {
 export interface GatewayOptions {
   /** OpenClaw's own configuration, typed. */
   openclaw?: OpenClawOptions;
-  /** Image to run, with tag and digest. @default `openclaw-gateway` of components/images.json */
+  /** Image to run, with tag and digest. Default: `openclaw-gateway` of components/images.json. */
   image?: string;
   /** Requests and limits; Node's heap is computed from the memory limit. */
   resources?: GatewayResources;
-  /** The volume for OpenClaw's state (SQLite): RWO block storage only. @default 10Gi of the default StorageClass */
+  /** The volume for OpenClaw's state (SQLite): RWO block storage only. Default: 10Gi of the default StorageClass. */
   state?: ClaimOptions;
-  /** The token that clients present. @default generated */
+  /** The token that clients present. Default: generated. */
   token?: SecretOptions;
   /** The API key of each model provider, by the provider's id in `openclaw.models`. */
   providerKeys?: Record<string, SecretOptions>;
-  /** Destinations that the gateway may reach beside the cluster's DNS. @default none, so a model provider outside of the cell needs a rule. */
+  /** Destinations that the gateway may reach beside the cluster's DNS. Default: none, so a model provider outside of the cell needs a rule. */
   egress?: EgressRule[];
+  /** Where its Pod may run, and how important it is. */
   scheduling?: SchedulingOptions;
-  /** Seconds between SIGTERM and SIGKILL: at least 330, since the gateway drains for 315 s and shuts down within 325 s. @default 345 */
+  /** Seconds between SIGTERM and SIGKILL: at least 330, since the gateway drains for 315 s and shuts down within 325 s. Default: 345. */
   terminationGracePeriodSeconds?: number;
 }
 
 export interface OpenClawGatewayArgs extends GatewayOptions {
   /** The namespace to run in; its default-deny policy is the Tenancy component's business. */
   namespace: pulumi.Input<string>;
-  /** The cell that the gateway belongs to. @default the component's name */
+  /** The cell that the gateway belongs to. Default: the component's name. */
   instance?: string;
   /** Shown in the Control UI. */
   environment: Environment;
   /** Labels for every object, for example tenant and region. */
   labels?: Record<string, string>;
-  /** The origin that browsers use, for example `https://openclaw.example.com`. @default none: the Control UI is reached by port-forward */
+  /** The origin that browsers use, for example `https://openclaw.example.com`. Default: none: the Control UI is reached by port-forward. */
   publicOrigin?: string;
-  /** Addresses of the reverse proxies in front of the gateway: the only ones whose forwarded headers count. @default none */
+  /** Addresses of the reverse proxies in front of the gateway: the only ones whose forwarded headers count. Default: none. */
   trustedProxies?: string[];
-  /** Annotations that the entry's load balancer reads from the Service. @default none */
+  /** Annotations that the entry's load balancer reads from the Service. Default: none. */
   serviceAnnotations?: Record<string, string>;
-  /** The claim of the vault to mount at `/vault`. @default none */
+  /** The claim of the vault to mount at `/vault`. Default: none. */
   vaultClaim?: pulumi.Input<string>;
-  /** Keep that vault in step with a git repository, from a container of its own in the Pod. @default off */
+  /** Keep that vault in step with a git repository, from a container of its own in the Pod. Default: off. */
   vaultGitSync?: GitSyncOptions;
-  /** Keep the state's volume claim when the stack is destroyed. @default false */
+  /** Keep the state's volume claim when the stack is destroyed. Default: false. */
   retain?: boolean;
 }
 
@@ -205,7 +207,11 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         spec: {
           podSelector: { matchLabels: selector },
           policyTypes: ["Ingress", "Egress"],
-          egress: [egressToClusterDns(), ...egressTo([...(args.egress ?? []), ...(args.vaultGitSync?.egress ?? [])])],
+          egress: [
+            egressToClusterDns(),
+            ...egressTo(args.egress ?? [], "gateway.egress"),
+            ...egressTo(args.vaultGitSync?.egress ?? [], "vault.gitSync.egress"),
+          ],
         },
       },
       { parent: this },

@@ -18,11 +18,11 @@ export enum TlsFrom {
 
 /** The TLS certificate of an entry. */
 export interface TlsOptions {
-  /** @default own-ca, and cloud for presets that read no Secret */
+  /** Where it comes from. Default: `own-ca`, and `cloud` for presets that read no Secret. */
   from?: TlsFrom;
   /** The issuer's name; goes with cert-manager. */
   issuerName?: string;
-  /** `Issuer` or `ClusterIssuer`; goes with cert-manager. @default "ClusterIssuer" */
+  /** `Issuer` or `ClusterIssuer`; goes with cert-manager. Default: `ClusterIssuer`. */
   issuerKind?: string;
   /** The Secret's name; goes with existing. */
   secretName?: pulumi.Input<string>;
@@ -56,12 +56,8 @@ const FIELDS: Record<TlsFrom, { required: (keyof TlsOptions)[]; optional: (keyof
   [TlsFrom.Cloud]: { required: ["cloudCertificate"], optional: [] },
 };
 
-/**
- * Provides the certificate for one host name.
- * @throws ValidationFailed when the fields of `tls` contradict its `from`.
- */
+/** Provides the certificate for one host name; its options have been through assertTls. */
 export function provideCertificate(name: string, args: CertificateArgs, parent: pulumi.Resource): Certificate {
-  assertTls(args.tls, args.from);
   switch (args.from) {
     case TlsFrom.OwnCa:
       return ownCertificate(name, args, parent);
@@ -77,7 +73,11 @@ export function provideCertificate(name: string, args: CertificateArgs, parent: 
   }
 }
 
-function assertTls(tls: TlsOptions, from: TlsFrom): void {
+/**
+ * Checks a certificate's options.
+ * @throws ValidationFailed when the fields of `tls` contradict its `from`.
+ */
+export function assertTls(tls: TlsOptions, from: TlsFrom): void {
   const { required, optional } = FIELDS[from];
   const missing = required.filter((field) => tls[field] === undefined);
   const given = (Object.keys(tls) as (keyof TlsOptions)[]).filter(

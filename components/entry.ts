@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { CustomResource } from "@pulumi/kubernetes/apiextensions";
 import { Ingress, NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
-import { provideCertificate, TlsFrom, type TlsOptions } from "./certificate";
+import { assertTls, provideCertificate, TlsFrom, type TlsOptions } from "./certificate";
 import { EntryPreset, presetFacts, WEBSOCKET_TIMEOUT_SECONDS, type PresetFacts } from "./entry-presets";
 import { ValidationFailed } from "./errors";
 import { objectLabels, Owner, selectorLabels } from "./labels";
@@ -11,39 +11,41 @@ import { assertTrustedProxies } from "./openclaw/trusted-proxies";
 
 /** An Ingress as entry point. */
 export interface IngressOptions {
-  /** The proxy that serves it. @default nginx */
+  /** The proxy that serves it. Default: `nginx`. */
   preset?: EntryPreset;
   /** IngressClass, where it is not the preset's usual one. */
   className?: string;
-  /** Further annotations; they win over the preset's. @default none */
+  /** Further annotations; they win over the preset's. Default: none. */
   annotations?: Record<string, string>;
 }
 
 /** A Gateway that already exists and is shared by several cells. */
 export interface SharedGatewayOptions {
+  /** Its name. */
   name: string;
+  /** The namespace that it is in. */
   namespace: string;
-  /** The listener to attach to. @default any that takes the host name */
+  /** The listener to attach to. Default: any that takes the host name. */
   sectionName?: string;
 }
 
 /** The Gateway API as entry point: an HTTPRoute on a Gateway of the cell's own, or on a shared one. */
 export interface GatewayApiOptions {
-  /** The proxy that serves it. @default envoy-gateway */
+  /** The proxy that serves it. Default: `envoy-gateway`. */
   preset?: EntryPreset;
   /** GatewayClass of the own Gateway, where it is not the preset's usual one. */
   className?: string;
-  /** Attach to this Gateway, whose owner keeps its certificate. @default a Gateway of the cell's own */
+  /** Attach to this Gateway, whose owner keeps its certificate. Default: a Gateway of the cell's own. */
   sharedGateway?: SharedGatewayOptions;
 }
 
 /** Where forwarded requests really come from. */
 export interface ProxySourceOptions {
-  /** Addresses of the proxy; the gateway trusts forwarded headers from nowhere else. @default the cluster's Pod CIDRs for a proxy in the cluster; required for a load balancer outside */
+  /** Addresses of the proxy; the gateway trusts forwarded headers from nowhere else. Default: the cluster's Pod CIDRs for a proxy in the cluster; required for a load balancer outside. */
   cidrs?: string[];
-  /** The namespace that the proxy's Pods run in. @default the preset's usual one */
+  /** The namespace that the proxy's Pods run in. Default: the preset's usual one. */
   namespace?: string;
-  /** Labels of the proxy's Pods. @default the preset's usual ones */
+  /** Labels of the proxy's Pods. Default: the preset's usual ones. */
   podLabels?: Record<string, string>;
 }
 
@@ -55,19 +57,22 @@ export interface EntryOptions {
   ingress?: IngressOptions;
   /** Serve it by the Gateway API. */
   gatewayApi?: GatewayApiOptions;
+  /** The certificate. Default: a certificate authority of the cell's own, where the preset reads a Secret. */
   tls?: TlsOptions;
+  /** Where forwarded requests really come from. */
   proxy?: ProxySourceOptions;
 }
 
 export interface EntryArgs extends EntryOptions {
+  /** The namespace of the gateway's Service. */
   namespace: pulumi.Input<string>;
-  /** The cell that the entry belongs to. @default the component's name */
+  /** The cell that the entry belongs to. Default: the component's name. */
   instance?: string;
   /** Labels for every object, for example tenant and region. */
   labels?: Record<string, string>;
   /** The gateway's Service. */
   service: pulumi.Input<string>;
-  /** The Pod CIDRs of the cluster, which a proxy in the cluster gets its address from. @default none */
+  /** The Pod CIDRs of the cluster, which a proxy in the cluster gets its address from. Default: none. */
   podCidrs?: string[];
 }
 
@@ -105,6 +110,7 @@ export function planEntry(options: EntryOptions, podCidrs: string[]): EntryPlan 
       fix: "write it like openclaw.example.com, without wildcard, scheme or port",
     });
   }
+  assertSharedGateway(options);
   const preset =
     ingress === undefined ? (gatewayApi?.preset ?? EntryPreset.EnvoyGateway) : (ingress.preset ?? EntryPreset.Nginx);
   const facts = presetFacts(preset, ingress === undefined ? "gatewayApi" : "ingress");
@@ -125,6 +131,7 @@ export function planEntry(options: EntryOptions, podCidrs: string[]): EntryPlan 
       fix: facts.cloudCertificate ? "use from: cloud with cloudCertificate" : "use own-ca, cert-manager or existing",
     });
   }
+  if (gatewayApi?.sharedGateway === undefined) assertTls(tls ?? {}, tlsFrom);
   return {
     origin: `https://${host}`,
     trustedProxies,
@@ -133,6 +140,19 @@ export function planEntry(options: EntryOptions, podCidrs: string[]): EntryPlan 
     facts,
     tlsFrom,
   };
+}
+
+/** Class and certificate of a shared Gateway are its owner's. */
+function assertSharedGateway({ gatewayApi, tls }: EntryOptions): void {
+  if (gatewayApi?.sharedGateway === undefined) return;
+  const where =
+    tls !== undefined ? "entry.tls" : gatewayApi.className !== undefined ? "entry.gatewayApi.className" : "";
+  if (where === "") return;
+  throw new ValidationFailed({
+    what: "a shared Gateway has its own",
+    where,
+    fix: `remove ${where}, or entry.gatewayApi.sharedGateway for a Gateway of the cell's own`,
+  });
 }
 
 /** The way in: an Ingress, or an HTTPRoute with its Gateway; its certificate; and leave for its proxy to reach the gateway. */

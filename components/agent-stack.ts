@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { appTeamRole } from "./app-team-role";
 import { Entry, planEntry, type EntryOptions } from "./entry";
-import type { Environment } from "./environment";
+import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
 import type { GitSyncOptions } from "./git-sync";
 import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
@@ -10,30 +10,33 @@ import { Vault, type VaultVolumeOptions } from "./vault";
 
 /** The vault of a cell. */
 export interface VaultOptions extends VaultVolumeOptions {
-  /** Create a vault. @default true */
+  /** Create a vault. Default: true. */
   enabled?: boolean;
-  /** Keep the vault in step with a git repository. @default off */
+  /** Keep the vault in step with a git repository. Default: off. */
   gitSync?: GitSyncOptions;
 }
 
 /** Everything about one cell but the cluster, which is the provider's business. */
 export interface AgentStackArgs {
+  /** The stage of promotion: it decides defaults, is a label, and is shown in the Control UI. */
   environment: Environment;
-  /** The region, as a label. @default none */
+  /** The region, as a label. Default: none. */
   region?: string;
-  /** The tenant whose agents run here, as a label: one gateway serves one tenant. @default none */
+  /** The tenant whose agents run here, as a label: one gateway serves one tenant. Default: none. */
   tenant?: string;
-  /** The namespace to create. @default the component's name */
+  /** The namespace to create. Default: the component's name. */
   namespace?: string;
-  /** The Pod CIDRs of the cluster; an entry's proxy that runs in the cluster has its address from there. @default none */
+  /** The Pod CIDRs of the cluster; an entry's proxy that runs in the cluster has its address from there. Default: none. */
   podCidrs?: string[];
   /** What the cell may use, and who may change it. */
   tenancy?: TenancyOptions;
+  /** The OpenClaw gateway: its config, image, size, secrets and what it may reach. */
   gateway?: GatewayOptions;
-  /** The way in from outside of the cluster. @default none: port-forward only */
+  /** The way in from outside of the cluster. Default: none: port-forward only. */
   entry?: EntryOptions;
+  /** The vault of notes. */
   vault?: VaultOptions;
-  /** Keep the volumes, and the namespace that holds them, when the stack is destroyed; a later `pulumi up` takes them over again. @default true in prod, false elsewhere */
+  /** Keep the volumes, and the namespace that holds them, when the stack is destroyed; a later `pulumi up` takes them over again. Default: true in prod, false elsewhere. */
   retain?: boolean;
 }
 
@@ -66,7 +69,7 @@ export class AgentStack extends pulumi.ComponentResource {
       ...(args.region !== undefined && { "clawfleet.dev/region": args.region }),
       ...(args.tenant !== undefined && { "clawfleet.dev/tenant": args.tenant }),
     };
-    const retain = args.retain ?? args.environment === ("prod" as Environment);
+    const retain = args.retain ?? args.environment === Environment.Prod;
     const { enabled: hasVault = true, gitSync, ...vaultVolume } = args.vault ?? {};
     if (!hasVault && gitSync !== undefined) {
       throw new ValidationFailed({

@@ -27,10 +27,11 @@ export function selectorLabels(instance: string, component: string): Record<stri
 /** The recommended labels of Kubernetes, and who owns the object. */
 export function objectLabels(args: LabelArgs): Record<string, string> {
   return {
+    // First, so that none of them replaces a label that a selector or a Role depends on.
+    ...args.extra,
     ...selectorLabels(args.instance, args.component),
     "app.kubernetes.io/part-of": "agent-stack",
     "app.kubernetes.io/managed-by": "pulumi",
     "clawfleet.dev/owner": args.owner,
-    ...args.extra,
   };
 }

@@ -15,15 +15,15 @@ export enum SecretFrom {
 
 /** A secret: where it comes from, and its version. */
 export interface SecretOptions {
-  /** Where it comes from. @default generated for tokens, value for a provider's key. In prose: what only this cell uses is generated. */
+  /** Where it comes from. Default: `generated` for the gateway's token, which only this cell uses, and `value` for everything else. */
   from?: SecretFrom;
   /** The value; goes with `from: value` only. */
   value?: pulumi.Input<string>;
   /** The Secret's name; goes with `from: existing` only. */
   existingName?: pulumi.Input<string>;
-  /** The key in that Secret. @default the environment variable's name, for example `OPENCLAW_GATEWAY_TOKEN`. */
+  /** The key in that Secret. Default: the environment variable's name, for example `OPENCLAW_GATEWAY_TOKEN`. */
   existingKey?: string;
-  /** Raise it to rotate: a generated secret is made anew, and what uses the secret is rolled. @default 1 */
+  /** Raise it to rotate: a generated secret is made anew, and what uses the secret is rolled. Default: 1. */
   version?: number;
 }
 

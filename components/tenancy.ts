@@ -5,21 +5,21 @@ import { objectLabels, Owner } from "./labels";
 
 /** How much a cell may use in all. A Pod that would exceed it is refused by the API server. */
 export interface QuotaOptions {
-  /** Sum of CPU requests, in cores. @default "4", which is 4 cores. */
+  /** Sum of CPU requests, in cores. Default: 4. */
   requestsCpu?: string;
-  /** Sum of memory requests. @default "8Gi" */
+  /** Sum of memory requests. Default: `8Gi`. */
   requestsMemory?: string;
-  /** Sum of CPU limits, in cores. @default "16", which is 16 cores. */
+  /** Sum of CPU limits, in cores. Default: 16. */
   limitsCpu?: string;
-  /** Sum of memory limits. @default "24Gi" */
+  /** Sum of memory limits. Default: `24Gi`. */
   limitsMemory?: string;
-  /** Sum of ephemeral storage limits. @default "30Gi" */
+  /** Sum of ephemeral storage limits. Default: `30Gi`. */
   limitsEphemeralStorage?: string;
-  /** Sum of the sizes of all volume claims. @default "100Gi" */
+  /** Sum of the sizes of all volume claims. Default: `100Gi`. */
   requestsStorage?: string;
-  /** Number of Pods. @default 30 */
+  /** Number of Pods. Default: 30. */
   pods?: number;
-  /** Number of volume claims. @default 15 */
+  /** Number of volume claims. Default: 15. */
   persistentVolumeClaims?: number;
 }
 
@@ -27,18 +27,18 @@ export interface QuotaOptions {
 export interface TenancyOptions {
   /** What all Pods and claims of the cell may use together. */
   quota?: QuotaOptions;
-  /** Groups that get the app team's Role: change what the app owns, read the rest, see no Secret. @default none */
+  /** Groups that get the app team's Role: change what the app owns, read the rest, see no Secret. Default: none. */
   appTeamGroups?: string[];
 }
 
 export interface TenancyArgs extends TenancyOptions {
-  /** The cell that the namespace belongs to. @default the component's name */
+  /** The cell that the namespace belongs to. Default: the component's name. */
   instance?: string;
-  /** The namespace's name. @default the component's name */
+  /** The namespace's name. Default: the component's name. */
   namespace?: string;
   /** Labels for every object, for example tenant and region. */
   labels?: Record<string, string>;
-  /** Keep the Namespace when the stack is destroyed. Needed when anything in it is kept. @default false */
+  /** Keep the Namespace when the stack is destroyed. Needed when anything in it is kept. Default: false. */
   retain?: boolean;
 }
 

@@ -5,17 +5,18 @@ import { blockClaim, type ClaimOptions } from "./volume-claims";
 
 /** What a team may tune of its vault's volume. */
 export interface VaultVolumeOptions {
-  /** The volume. @default 5Gi of the default StorageClass */
+  /** The volume. Default: 5Gi of the default StorageClass. */
   volume?: ClaimOptions;
 }
 
 export interface VaultArgs extends VaultVolumeOptions {
+  /** The namespace to create the volume claim in. */
   namespace: pulumi.Input<string>;
-  /** The cell that the vault belongs to. @default the component's name */
+  /** The cell that the vault belongs to. Default: the component's name. */
   instance?: string;
   /** Labels for every object, for example tenant and region. */
   labels?: Record<string, string>;
-  /** Keep the volume claim when the stack is destroyed. @default false */
+  /** Keep the volume claim when the stack is destroyed. Default: false. */
   retain?: boolean;
 }
 

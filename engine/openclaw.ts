@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { FleetError, NotFound, Unreachable } from "../components/errors";
+import { cacheDir } from "./toolchain/context";
 
 const execute = promisify(execFile);
 
@@ -46,7 +46,7 @@ export async function installOpenClaw(version: string, progress: (line: string) 
       fix: `use one of ${Object.keys(NODE_PACKAGES).join(", ")}`,
     });
   }
-  const home = join(cacheDirectory(), "openclaw", `${version}-node-${NODE_VERSION}-${platform}`);
+  const home = join(cacheDir(), "openclaw", `${version}-node-${NODE_VERSION}-${platform}`);
   if (!existsSync(home)) {
     progress(`installing openclaw ${version} from npm, about a minute, 0.9 GB, once per user`);
     await mkdir(dirname(home), { recursive: true });
@@ -69,7 +69,10 @@ async function install(home: string, packages: string[]): Promise<void> {
   try {
     await writeFile(join(building, "package.json"), JSON.stringify({ private: true }));
     // Install scripts would build native helpers that the gateway runs without; none of them is run on our behalf.
-    const args = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", ...packages];
+    const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    // By default npm takes more than a minute to believe that nobody answers.
+    const retries = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
+    const args = ["install", ...quiet, ...retries, ...packages];
     await execute("npm", args, { cwd: building, maxBuffer: 64 * 1024 * 1024 });
     await rename(building, home);
   } catch (error) {
@@ -91,10 +94,4 @@ function installFailure(packages: string[], error: unknown): FleetError {
     });
   }
   return new FleetError({ what: `npm failed: ${output.trim().split("\n").slice(0, 3).join(" ")}`, where });
-}
-
-/** `CLAWFLEET_CACHE`, else `clawfleet` in the user's cache directory. */
-function cacheDirectory(): string {
-  const { CLAWFLEET_CACHE, XDG_CACHE_HOME } = process.env;
-  return CLAWFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "clawfleet");
 }

@@ -116,12 +116,12 @@ export class TestFleet {
     return this.must(stack, ["up", "--yes", "--skip-preview"]);
   }
 
-  /** What a preview would do: every step but `same`, with the resource's type and name. */
+  /** What a preview would do to resources (components have no life of their own): every step but `same`. */
   async plan(stack: string): Promise<string[]> {
     const output = await this.must(stack, ["preview", "--json"]);
     const { steps } = JSON.parse(output.slice(output.indexOf("{"))) as { steps?: Step[] };
     return (steps ?? [])
-      .filter(({ op }) => op !== "same")
+      .filter(({ op, urn }) => op !== "same" && !/[:$]clawfleet:index:[A-Za-z]+::[^:]*$/.test(urn))
       .map(({ op, urn }) => `${op} ${urn.split("::").slice(-2).join(" ").replace(/^.*\$/, "")}`)
       .sort();
   }

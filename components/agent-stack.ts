@@ -3,7 +3,8 @@ import { appTeamRole } from "./app-team-role";
 import { Entry, planEntry, type EntryOptions } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
-import type { GitSyncOptions } from "./git-sync";
+import { sealedGateway } from "./gateway-secrets";
+import { sealedGitSync, type GitSyncOptions } from "./git-sync";
 import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
 import { Tenancy, type TenancyOptions } from "./tenancy";
 import { Vault, type VaultVolumeOptions } from "./vault";
@@ -62,7 +63,7 @@ export class AgentStack extends pulumi.ComponentResource {
   readonly configHash: pulumi.Output<string>;
 
   constructor(name: string, args: AgentStackArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(AgentStack.__pulumiType, name, args, opts);
+    super(AgentStack.__pulumiType, name, sealedArgs(args), opts);
     assertName(name);
     const labels = {
       "clawfleet.dev/environment": args.environment,
@@ -137,6 +138,14 @@ export class AgentStack extends pulumi.ComponentResource {
       configHash: this.configHash,
     });
   }
+}
+
+function sealedArgs({ gateway, vault, ...args }: AgentStackArgs): AgentStackArgs {
+  return {
+    ...args,
+    ...(gateway && { gateway: sealedGateway(gateway) }),
+    ...(vault && { vault: { ...vault, gitSync: vault.gitSync && sealedGitSync(vault.gitSync) } }),
+  };
 }
 
 /** Object names are `NAME-gateway-config-HASH` at the longest, within the 63 characters of a label. */

@@ -2,7 +2,25 @@ import type * as pulumi from "@pulumi/pulumi";
 import { ValidationFailed } from "./errors";
 import { authSecretEnv, providerKeyEnvs } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
-import { provideSecret, SecretFrom, type SecretOptions, type SecretReference } from "./secrets";
+import { provideSecret, sealed, SecretFrom, type SecretOptions, type SecretReference } from "./secrets";
+
+/** The options of a gateway's secrets. */
+interface SecretBearing {
+  token?: SecretOptions;
+  providerKeys?: Record<string, SecretOptions>;
+}
+
+/** The same options with every value marked as a secret. */
+export function sealedGateway<T extends SecretBearing>(options: T): T {
+  const { token, providerKeys } = options;
+  return {
+    ...options,
+    ...(token && { token: sealed(token) }),
+    ...(providerKeys && {
+      providerKeys: Object.fromEntries(Object.entries(providerKeys).map(([id, key]) => [id, sealed(key)])),
+    }),
+  };
+}
 
 interface GatewaySecretsArgs {
   openclaw: OpenClawOptions;

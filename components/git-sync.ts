@@ -4,7 +4,7 @@ import { ValidationFailed } from "./errors";
 import type { EgressRule } from "./network";
 import { restrictedContainer } from "./pod-security";
 import { VAULT_NOTES } from "./volume-claims";
-import { secretEnv, type SecretOptions, type SecretReference } from "./secrets";
+import { sealed, secretEnv, type SecretOptions, type SecretReference } from "./secrets";
 
 /** Keeps the vault in step with a git repository, both ways. */
 export interface GitSyncOptions {
@@ -20,6 +20,11 @@ export interface GitSyncOptions {
   credential: SecretOptions;
   /** Where the git host is. Without a rule the default-deny policy keeps it unreachable. */
   egress: EgressRule[];
+}
+
+/** The same options with the credential's value marked as a secret. */
+export function sealedGitSync(options: GitSyncOptions): GitSyncOptions {
+  return { ...options, credential: sealed(options.credential) };
 }
 
 /** The environment variable that holds the token or password. */

@@ -9,9 +9,9 @@ import { ValidationFailed } from "./errors";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { resolveImage } from "./images";
 import { egressTo, egressToClusterDns, type EgressRule } from "./network";
-import { GIT_CREDENTIAL_ENV, type GitSyncOptions } from "./git-sync";
+import { GIT_CREDENTIAL_ENV, sealedGitSync, type GitSyncOptions } from "./git-sync";
 import { gatewayPod, VAULT_PATH, type GatewayResources } from "./gateway-pod";
-import { gatewaySecrets } from "./gateway-secrets";
+import { gatewaySecrets, sealedGateway } from "./gateway-secrets";
 import { configHash, configText, GATEWAY_PORT, gatewayConfig } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
 import { assertGracePeriod, GATEWAY_CONFIG_FILE, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
@@ -107,7 +107,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
   readonly configMap: pulumi.Output<string>;
 
   constructor(name: string, args: OpenClawGatewayArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(OpenClawGateway.__pulumiType, name, args, opts);
+    super(OpenClawGateway.__pulumiType, name, sealedArgs(args), opts);
     const instance = args.instance ?? name;
     const labelsFor = (owner: Owner) => objectLabels({ instance, component: "gateway", owner, extra: args.labels });
     const metadata = (objectName: string, owner = Owner.App) => ({
@@ -268,6 +268,10 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     this.configMap = configMap.metadata.name;
     this.registerOutputs({ service: this.service, url: this.url, configHash: this.configHash });
   }
+}
+
+function sealedArgs(args: OpenClawGatewayArgs): OpenClawGatewayArgs {
+  return { ...sealedGateway(args), vaultGitSync: args.vaultGitSync && sealedGitSync(args.vaultGitSync) };
 }
 
 function scheduling(options: SchedulingOptions): Partial<types.input.core.v1.PodSpec> {

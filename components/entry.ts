@@ -114,7 +114,7 @@ export function planEntry(options: EntryOptions, podCidrs: string[]): EntryPlan 
   const preset =
     ingress === undefined ? (gatewayApi?.preset ?? EntryPreset.EnvoyGateway) : (ingress.preset ?? EntryPreset.Nginx);
   const facts = presetFacts(preset, ingress === undefined ? "gatewayApi" : "ingress");
-  const trustedProxies = proxy?.cidrs ?? (facts.proxyPods === undefined ? [] : podCidrs);
+  const trustedProxies = proxy?.cidrs ?? (facts.inCluster ? podCidrs : []);
   if (trustedProxies.length === 0) {
     throw new ValidationFailed({
       what: `nothing says where ${preset} forwards requests from, so the gateway could trust no forwarded header`,

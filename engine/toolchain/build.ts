@@ -22,7 +22,7 @@ export interface Go {
 
 /** Minutes of a cold build on 2 cores, measured. What programs of a module share is counted with the first. */
 const coldMinutes: Readonly<Record<string, number>> = {
-  pulumi: 4,
+  pulumi: 3,
   "pulumi-resource-kubernetes": 4,
   "pulumi-resource-random": 1,
   "pulumi-resource-tls": 1,

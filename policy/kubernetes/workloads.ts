@@ -1,0 +1,40 @@
+import type { Field } from "./field";
+
+/** What Pulumi's type of a Kubernetes resource says, for example `kubernetes:apps/v1:Deployment`. */
+export interface ResourceType {
+  /** API group; `core` for the one without a name. */
+  group: string;
+  kind: string;
+}
+
+/**
+ * Reads a Pulumi type.
+ * @returns undefined when it is no Kubernetes object's.
+ */
+export function kubernetesType(type: string): ResourceType | undefined {
+  const { group, kind } = /^kubernetes:(?<group>[^/:]+)\/[^:]+:(?<kind>\w+)$/.exec(type)?.groups ?? {};
+  return group === undefined || kind === undefined ? undefined : { group, kind };
+}
+
+/** Where each workload kind has its Pod spec. */
+const POD_SPECS: Record<string, string[]> = {
+  "core:Pod": ["spec"],
+  "core:ReplicationController": ["spec", "template", "spec"],
+  "apps:Deployment": ["spec", "template", "spec"],
+  "apps:StatefulSet": ["spec", "template", "spec"],
+  "apps:DaemonSet": ["spec", "template", "spec"],
+  "apps:ReplicaSet": ["spec", "template", "spec"],
+  "batch:Job": ["spec", "template", "spec"],
+  "batch:CronJob": ["spec", "jobTemplate", "spec", "template", "spec"],
+};
+
+/** The lists of containers that a Pod spec has. */
+export type ContainerList = "initContainers" | "containers" | "ephemeralContainers";
+
+/** The containers of a workload; none when the resource is no workload. */
+export function containersOf(type: string, resource: Field, lists: ContainerList[]): Field[] {
+  const { group = "", kind = "" } = kubernetesType(type) ?? {};
+  // Before apps/v1, Deployments and their like were in `extensions`.
+  const podSpec = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+  return podSpec === undefined ? [] : lists.flatMap((list) => resource.at(...podSpec, list).items());
+}

@@ -1,0 +1,63 @@
+import type { ResourceValidationPolicy } from "@pulumi/policy";
+import { inspect, type Problems } from "../kubernetes/field";
+import { containersOf } from "../kubernetes/workloads";
+
+interface Config {
+  /** Registries that images may come from, each with or without a path. Default: any. */
+  allowedRegistries?: string[];
+}
+
+/** Every container runs an image with a tag for people and a digest for the node, so that what was reviewed is what runs. */
+export const imagesPinned: ResourceValidationPolicy = {
+  name: "images-pinned",
+  description: "Images have a tag and a sha256 digest, and the tag is not latest.",
+  configSchema: {
+    properties: {
+      allowedRegistries: {
+        type: "array",
+        items: { type: "string", minLength: 1 },
+        minItems: 1,
+        description: "Registries that images may come from, each with or without a path. Default: any.",
+      },
+    },
+  },
+  validateResource: (args, report) => {
+    const { allowedRegistries } = args.getConfig<Config>();
+    inspect(args, report, (resource) => {
+      for (const container of containersOf(args.type, resource, [
+        "initContainers",
+        "containers",
+        "ephemeralContainers",
+      ])) {
+        container.at("image").check((image) => imageProblems(image, allowedRegistries));
+      }
+    });
+  },
+};
+
+const PIN = "write it as NAME:TAG@sha256:DIGEST";
+
+function imageProblems(image: unknown, allowedRegistries: string[] | undefined): Problems {
+  if (typeof image !== "string" || image === "") return [`no image; ${PIN}`];
+  const {
+    name = "",
+    tag,
+    digest = "",
+  } = /^(?<name>[^@]+?)(:(?<tag>\w[\w.-]*))?(@(?<digest>.*))?$/.exec(image)?.groups ?? {};
+  return [
+    ...(tag === undefined ? [`the image has no tag; ${PIN}`] : []),
+    ...(tag === "latest" ? ["the image's tag is latest, which is another image every time; name a version"] : []),
+    ...(/^sha256:[0-9a-f]{64}$/.test(digest) ? [] : [`the image has no sha256 digest; ${PIN}`]),
+    ...(allowedRegistries === undefined || allowedRegistries.some((registry) => isFrom(name, registry))
+      ? []
+      : ["the image is from no registry of images-pinned.allowedRegistries; use a mirror of it that is"]),
+  ];
+}
+
+function isFrom(name: string, registry: string): boolean {
+  const [first = "", ...rest] = name.split("/");
+  // Docker's rule: without a host, the name is Docker Hub's.
+  const hasHost = rest.length > 0 && /[.:]|^localhost$/.test(first);
+  const complete = hasHost ? name : `docker.io/${rest.length > 0 ? name : `library/${name}`}`;
+  return `${complete}/`.startsWith(`${registry.replace(/\/$/, "")}/`);
+}

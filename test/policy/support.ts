@@ -1,0 +1,110 @@
+import type { PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy } from "@pulumi/policy";
+import { unknownCheckingProxy, UnknownValueError } from "@pulumi/policy";
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+
+/** Stands in a resource's inputs for what only the update will know. */
+export const UNKNOWN = unknownValue;
+
+/** A resource as the engine hands it to a policy. */
+export interface Inspected {
+  type: string;
+  props: Record<string, unknown>;
+  name?: string;
+  provider?: { type: string; name: string };
+}
+
+/** What a policy says of a resource. */
+export interface Verdict {
+  violations: string[];
+  /** The advisory that Pulumi makes of a policy that met an unknown. */
+  advisory?: string;
+}
+
+const OPTIONS: PolicyResourceOptions = {
+  protect: false,
+  ignoreChanges: [],
+  aliases: [],
+  customTimeouts: { createSeconds: 0, updateSeconds: 0, deleteSeconds: 0 },
+  additionalSecretOutputs: [],
+};
+
+/** Runs a policy as the server of @pulumi/policy does: unknowns throw, types are compared, config has its defaults. */
+export async function validate(
+  policy: ResourceValidationPolicy,
+  { type, props, name = "resource", provider }: Inspected,
+  config: Record<string, unknown> = {},
+): Promise<Verdict> {
+  const proxied = (value: object) => (unknownCheckingProxy as (props: object) => Record<string, unknown>)(value);
+  const isType = (resourceClass: unknown) => (resourceClass as { __pulumiType?: string }).__pulumiType === type;
+  const inputs = proxied(props);
+  const args: ResourceValidationArgs = {
+    type,
+    props: inputs,
+    urn: urn(type, name),
+    name,
+    opts: OPTIONS,
+    stackTags: new Map(),
+    ...(provider && { provider: { ...provider, props: proxied({}), urn: urn(provider.type, provider.name) } }),
+    isType,
+    asType: (resourceClass) => (isType(resourceClass) ? (inputs as never) : undefined),
+    getConfig: <T extends object>() => ({ ...defaults(policy), ...config }) as T,
+    notApplicable: (reason) => {
+      throw new Error(`not applicable: ${reason ?? ""}`);
+    },
+  };
+  const violations: string[] = [];
+  try {
+    for (const validation of [policy.validateResource ?? []].flat()) {
+      await validation(args, (message) => violations.push(message));
+    }
+  } catch (error) {
+    if (!(error instanceof UnknownValueError)) throw error;
+    return { violations, advisory: (error as Error).message };
+  }
+  return { violations };
+}
+
+function urn(type: string, name: string): string {
+  return `urn:pulumi:dev::test::${type}::${name}`;
+}
+
+function defaults({ configSchema }: ResourceValidationPolicy): Record<string, unknown> {
+  const properties = Object.entries(configSchema?.properties ?? {});
+  return Object.fromEntries(
+    properties.flatMap(([key, schema]) => ("default" in schema ? [[key, schema.default]] : [])),
+  );
+}
+
+const POD_SPECS: Record<string, string[]> = {
+  "kubernetes:core/v1:Pod": ["spec"],
+  "kubernetes:apps/v1:Deployment": ["spec", "template", "spec"],
+  "kubernetes:extensions/v1beta1:Deployment": ["spec", "template", "spec"],
+  "kubernetes:apps/v1:StatefulSet": ["spec", "template", "spec"],
+  "kubernetes:apps/v1:DaemonSet": ["spec", "template", "spec"],
+  "kubernetes:apps/v1:ReplicaSet": ["spec", "template", "spec"],
+  "kubernetes:core/v1:ReplicationController": ["spec", "template", "spec"],
+  "kubernetes:batch/v1:Job": ["spec", "template", "spec"],
+  "kubernetes:batch/v1:CronJob": ["spec", "jobTemplate", "spec", "template", "spec"],
+};
+
+/** A workload of every kind with this Pod spec, and the path that the Pod spec has in it. */
+export function workloads(podSpec: Record<string, unknown>): { path: string; resource: Inspected }[] {
+  return Object.entries(POD_SPECS).map(([type, path]) => ({
+    path: path.join("."),
+    resource: {
+      type,
+      props: path.reduceRight<Record<string, unknown>>((inner, key) => ({ [key]: inner }), podSpec),
+    },
+  }));
+}
+
+/** Resources that have a Pod spec where a Deployment has one, and are none of Kubernetes' own workloads. */
+export function otherKinds(podSpec: Record<string, unknown>): Inspected[] {
+  const props = { spec: { ...podSpec, template: { spec: podSpec } } };
+  return [
+    "kubernetes:core/v1:ConfigMap",
+    "kubernetes:example.com/v1:Deployment",
+    "aws:ecs/service:Service",
+    "clawfleet:index:AgentStack",
+  ].map((type) => ({ type, props }));
+}

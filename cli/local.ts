@@ -2,10 +2,12 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import type { Environment } from "../components/environment";
 import { NotFound } from "../components/errors";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
 import { clusterTools, ensureManifests, ensureTools } from "../engine/toolchain";
 import { parseStackConfig } from "../stacks/config";
+import type { StackConfig } from "../stacks/schema";
 import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
 import { backendEnv, PROJECT, projectRoot, stateLayout, trackedStackFile, usesLocalBackend } from "./workspace";
 import { summarize } from "./summary";
@@ -49,12 +51,30 @@ export async function up(stack: string, signal: AbortSignal): Promise<void> {
   process.stdout.write(summarize(cells, mergedKubeconfig(pulumi.layout.folder)));
 }
 
-/** Shows what `up` would change. */
-export async function preview(stack: string, signal: AbortSignal): Promise<void> {
+/**
+ * Shows what `up` would change.
+ * @param policy whether the policy pack looks at it, with the config of the stack's environment.
+ */
+export async function preview(stack: string, policy: boolean, signal: AbortSignal): Promise<void> {
   const pulumi = await openPulumi();
   await startEmbedded(stack, signal);
   await ensureStack(pulumi, stack);
-  await mustSucceed(pulumi, ["preview", "--non-interactive", ...stackArgs(pulumi, stack)], "correct the cause above");
+  await mustSucceed(
+    pulumi,
+    [
+      "preview",
+      "--non-interactive",
+      ...stackArgs(pulumi, stack),
+      ...(policy ? policyArgs(trackedConfig(stack).environment) : []),
+    ],
+    "correct the cause above",
+  );
+}
+
+/** The arguments that apply the project's policy pack at the level of an environment. */
+export function policyArgs(environment: Environment): string[] {
+  const pack = join(projectRoot, "policy");
+  return ["--policy-pack", pack, "--policy-pack-config", join(pack, "config", `${environment}.json`)];
 }
 
 /** Destroys the stack, then stops the embedded clusters. What the config says to retain stays until its cluster goes. */
@@ -107,8 +127,8 @@ function quote(value: string): string {
   return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The names of the embedded clusters that a stack's config lists. */
-export function embeddedClusters(stack: string): string[] {
+/** A stack's config, as its tracked file has it. */
+function trackedConfig(stack: string): StackConfig {
   const file = trackedStackFile(stack);
   if (!existsSync(file)) {
     throw new NotFound({
@@ -122,7 +142,12 @@ export function embeddedClusters(stack: string): string[] {
   const values = Object.entries(config).flatMap(([key, value]) =>
     key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : [],
   );
-  return parseStackConfig(Object.fromEntries(values), file)
+  return parseStackConfig(Object.fromEntries(values), file);
+}
+
+/** The names of the embedded clusters that a stack's config lists. */
+export function embeddedClusters(stack: string): string[] {
+  return trackedConfig(stack)
     .clusters.filter(({ embedded }) => embedded)
     .map(({ id }) => id);
 }

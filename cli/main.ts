@@ -49,9 +49,11 @@ const withStack = (name: string, description: string) =>
 withStack("up", "start the clusters and bring the stack up").action(async ({ stack }: { stack: string }) =>
   (await import("./local.js")).up(stack, interruption.signal),
 );
-withStack("preview", "show what `up` would change").action(async ({ stack }: { stack: string }) =>
-  (await import("./local.js")).preview(stack, interruption.signal),
-);
+withStack("preview", "show what `up` would change")
+  .option("--policy", "apply the policy pack, at the level of the stack's environment")
+  .action(async ({ stack, policy = false }: { stack: string; policy?: boolean }) =>
+    (await import("./local.js")).preview(stack, policy, interruption.signal),
+  );
 withStack("down", "destroy the stack, then stop the clusters").action(async ({ stack }: { stack: string }) =>
   (await import("./local.js")).down(stack, interruption.signal),
 );

@@ -1,8 +1,12 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { request } from "node:https";
-import type { RequestOptions } from "node:https";
+import type { IncomingMessage } from "node:http";
+import { request, type RequestOptions } from "node:https";
 import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
 // Its config module alone loads the whole generated API, 0.8 s that every preview would wait for.
 import {
   newClusters,
@@ -11,7 +15,6 @@ import {
   type Cluster,
   type User,
 } from "@kubernetes/client-node/dist/config_types.js";
-import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
 import { parse } from "yaml";
 import { AuthExpired, FleetError, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
 import type { ClusterConfig } from "./schema";
@@ -115,16 +118,32 @@ export interface ClusterReader {
   get(path: string): Promise<unknown>;
 }
 
-/** Seconds to wait for an answer. */
-const TIMEOUT_SECONDS = 10;
+/** Milliseconds to wait for an answer, or for the program that supplies the credentials. */
+const TIMEOUT_MS = 10_000;
 
-/** Opens a cluster for reading, with the credentials of the kubeconfig. */
-export async function openCluster(address: ClusterAddress, id: string): Promise<ClusterReader> {
-  const options = await requestOptions(address);
-  return { get: (path) => read(options, path, `cluster ${id} (context ${address.context})`) };
+/**
+ * Opens a cluster for reading, with the credentials of the kubeconfig.
+ * @param timeoutMs milliseconds to wait for each answer. Default: 10000.
+ * @throws ValidationFailed or NotFound for a kubeconfig that names what is not there; AuthExpired when the program
+ * that supplies the credentials fails.
+ */
+export async function openCluster(
+  address: ClusterAddress,
+  id: string,
+  timeoutMs: number = TIMEOUT_MS,
+): Promise<ClusterReader> {
+  const where = `cluster ${id} (context ${address.context})`;
+  const { url, options } = await connection(address, where, timeoutMs);
+  return { get: (path) => read(new URL(url.pathname.replace(/\/$/, "") + path, url), options, where, timeoutMs) };
 }
 
-async function requestOptions({ kubeconfig, context }: ClusterAddress): Promise<RequestOptions> {
+interface Connection {
+  url: URL;
+  options: RequestOptions;
+}
+
+async function connection(address: ClusterAddress, where: string, timeoutMs: number): Promise<Connection> {
+  const { kubeconfig, context } = address;
   const config = loadKubeconfig(kubeconfig);
   const chosen = config.contexts.find(({ name }) => name === context);
   const cluster = config.clusters.find(({ name }) => name === chosen?.cluster);
@@ -136,78 +155,136 @@ async function requestOptions({ kubeconfig, context }: ClusterAddress): Promise<
       fix: "repair the kubeconfig",
     });
   }
-  if (cluster.proxyUrl !== undefined || user.authProvider !== undefined) {
-    return completeOptions(kubeconfig, context, cluster.server);
+  const url = serverUrl(cluster, kubeconfig);
+  if (cluster.proxyUrl !== undefined || user.authProvider) {
+    return { url, options: await completeOptions(address) };
   }
-  const file = (path: string | undefined) =>
-    path === undefined || path === "" ? undefined : readFileSync(resolve(dirname(kubeconfig), path));
-  const decoded = (data: string | undefined) =>
-    data === undefined || data === "" ? undefined : Buffer.from(data, "base64");
-  const url = new URL(cluster.server);
+  const file = (path: string | undefined) => readReferenced(kubeconfig, path);
+  const decoded = (data: string | undefined) => (data ? Buffer.from(data, "base64") : undefined);
   const options: RequestOptions = {
-    host: url.hostname,
-    port: url.port === "" ? 443 : Number(url.port),
-    path: url.pathname.replace(/\/$/, ""),
     ca: decoded(cluster.caData) ?? file(cluster.caFile),
     rejectUnauthorized: !cluster.skipTLSVerify,
-    ...(cluster.tlsServerName !== undefined && { servername: cluster.tlsServerName }),
+    ...(cluster.tlsServerName && { servername: cluster.tlsServerName }),
     cert: decoded(user.certData) ?? file(user.certFile),
     key: decoded(user.keyData) ?? file(user.keyFile),
-    headers: user.token === undefined || user.token === "" ? {} : { Authorization: `Bearer ${user.token}` },
+    headers: user.token ? { Authorization: `Bearer ${user.token}` } : {},
   };
-  if (user.exec !== undefined && user.exec !== null) {
-    await new ExecAuth().applyAuthentication(user, options);
+  if (!user.exec) return { url, options };
+  const credentials = await execCredentials(user.exec as ExecPlugin, kubeconfig, where, timeoutMs);
+  return { url, options: { ...options, ...credentials } };
+}
+
+function serverUrl(cluster: Cluster, kubeconfig: string): URL {
+  const url = URL.canParse(cluster.server) ? new URL(cluster.server) : undefined;
+  if (url?.protocol !== "https:") {
+    throw new ValidationFailed({
+      what: `the server of the cluster ${cluster.name} is no https URL`,
+      where: kubeconfig,
+      fix: "correct its clusters[].cluster.server",
+    });
   }
-  return options;
+  return url;
+}
+
+/** Relative paths count from the kubeconfig's folder, as kubectl has it. */
+function readReferenced(kubeconfig: string, path: string | undefined): Buffer | undefined {
+  if (!path) return undefined;
+  const file = resolve(dirname(kubeconfig), path);
+  try {
+    return readFileSync(file);
+  } catch {
+    throw new NotFound({ what: `the kubeconfig names ${file}, which cannot be read`, where: kubeconfig });
+  }
+}
+
+/** How a kubeconfig names a program that supplies credentials; its answer is an ExecCredential. */
+interface ExecPlugin {
+  apiVersion?: string;
+  command: string;
+  args?: string[] | null;
+  env?: { name: string; value: string }[] | null;
+}
+
+interface ExecCredential {
+  status: { token?: string; clientCertificateData?: string; clientKeyData?: string };
+}
+
+/**
+ * Runs the program that the kubeconfig names for credentials, as kubectl does. (The client library's own gives it no
+ * KUBERNETES_EXEC_INFO and waits for ever.) What it prints is not repeated: a token may be in it.
+ */
+async function execCredentials(
+  plugin: ExecPlugin,
+  kubeconfig: string,
+  where: string,
+  timeoutMs: number,
+): Promise<RequestOptions> {
+  const { apiVersion, command, args, env } = plugin;
+  const program = command.includes("/") ? resolve(dirname(kubeconfig), command) : command;
+  const info = { apiVersion, kind: "ExecCredential", spec: { interactive: false } };
+  try {
+    const { stdout } = await promisify(execFile)(program, args ?? [], {
+      env: {
+        ...process.env,
+        ...Object.fromEntries((env ?? []).map(({ name, value }) => [name, value])),
+        KUBERNETES_EXEC_INFO: JSON.stringify(info),
+      },
+      timeout: timeoutMs,
+    });
+    const { token, clientCertificateData, clientKeyData } = (JSON.parse(stdout) as ExecCredential).status;
+    return {
+      ...(clientCertificateData !== undefined && { cert: clientCertificateData, key: clientKeyData }),
+      ...(token !== undefined && { headers: { Authorization: `Bearer ${token}` } }),
+    };
+  } catch (error) {
+    const late = (error as { killed?: boolean }).killed === true;
+    throw new AuthExpired({
+      what: `${command}, which the kubeconfig names for credentials, ${late ? `gave none within ${seconds(timeoutMs)} s` : "failed"}`,
+      where,
+      fix: "run it by hand to see why; usually you have to log in again",
+    });
+  }
 }
 
 /** Proxies and the old auth providers need the whole client, and are rare enough to wait for it. */
-async function completeOptions(kubeconfig: string, context: string, server: string): Promise<RequestOptions> {
+async function completeOptions({ kubeconfig, context }: ClusterAddress): Promise<RequestOptions> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
   config.setCurrentContext(context);
-  const url = new URL(server);
-  const options: RequestOptions = {
-    host: url.hostname,
-    port: url.port === "" ? 443 : Number(url.port),
-    path: url.pathname.replace(/\/$/, ""),
-  };
+  const options: RequestOptions = {};
   await config.applyToHTTPSOptions(options);
   return options;
 }
 
-function read(options: RequestOptions, path: string, where: string): Promise<unknown> {
-  return new Promise((fulfil, reject) => {
-    const call = request(
-      { ...options, path: `${options.path ?? ""}${path}`, timeout: TIMEOUT_SECONDS * 1000 },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () => {
-          const status = response.statusCode ?? 0;
-          if (status === 404) fulfil(undefined);
-          else if (status === 200) fulfil(JSON.parse(Buffer.concat(chunks).toString("utf8")));
-          else reject(refused(status, path, where));
-        });
-      },
-    );
-    call.on("timeout", () =>
-      call.destroy(new Timeout({ what: `no answer within ${String(TIMEOUT_SECONDS)} s`, where, fix: REACH_FIX })),
-    );
-    call.on("error", (error: NodeJS.ErrnoException) => {
-      reject(
-        error instanceof FleetError
-          ? error
-          : new Unreachable({
-              what: `the API server cannot be reached (${error.code ?? error.message})`,
-              where,
-              fix: REACH_FIX,
-            }),
-      );
-    });
-    call.end();
-  });
+async function read(url: URL, options: RequestOptions, where: string, timeoutMs: number): Promise<unknown> {
+  // Of the whole exchange: a server that sends a byte now and then is no answer either.
+  const signal = AbortSignal.timeout(timeoutMs);
+  let status: number;
+  let body: string;
+  try {
+    const call = request(url, { ...options, signal }).end();
+    const [response] = (await once(call, "response")) as [IncomingMessage];
+    status = response.statusCode ?? 0;
+    body = await text(response);
+  } catch (error) {
+    if (signal.aborted) {
+      throw new Timeout({ what: `no answer within ${seconds(timeoutMs)} s`, where, fix: REACH_FIX });
+    }
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Unreachable({ what: `the API server cannot be reached (${code ?? message})`, where, fix: REACH_FIX });
+  }
+  if (status === 404) return undefined;
+  if (status !== 200) throw refused(status, url.pathname, where);
+  try {
+    return JSON.parse(body) as unknown;
+  } catch {
+    throw new Unreachable({ what: `what answers for ${url.pathname} is no API server`, where, fix: REACH_FIX });
+  }
+}
+
+function seconds(milliseconds: number): string {
+  return String(milliseconds / 1000);
 }
 
 const REACH_FIX = "check the cluster and the network; for embedded clusters run `make up`";

@@ -25,9 +25,18 @@ const name = z
     /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/,
     "use at most 32 lower-case letters, digits and hyphens, beginning with a letter",
   );
+/** A namespace: its name is a DNS label. */
+const namespace = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "use at most 63 lower-case letters, digits and hyphens");
+/** A region: it becomes a label's value. */
+const region = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/, "use at most 63 letters, digits, and - _ . between them");
+const cidr = z.union([z.cidrv4(), z.cidrv6()], "write an address range like 203.0.113.0/24");
 const labels = z.record(z.string(), z.string());
 const ports = z.array(z.int().min(1).max(65535)).min(1);
-const egress = z.array(z.strictObject({ cidr: z.union([z.cidrv4(), z.cidrv6()]), ports: ports.optional() }));
+const egress = z.array(z.strictObject({ cidr, ports: ports.optional() }));
 const claim = z.strictObject({ size: z.string().optional(), storageClass: z.string().optional() });
 
 /** A secret: as the component's, but the value is named by its key in the stack's config, set with `pulumi config set --secret secrets:KEY`. */
@@ -169,7 +178,7 @@ const entry = z.strictObject({
 
 /** The settings of a cell, as a stack's config gives them. */
 export const cellSchema = z.strictObject({
-  namespace: z.string().optional(),
+  namespace: namespace.optional(),
   tenant: name.optional(),
   tenancy: z
     .strictObject({
@@ -213,12 +222,12 @@ export const cellSchema = z.strictObject({
 export const clusterSchema = z
   .strictObject({
     id: name,
-    region: z.string(),
+    region,
     embedded: z.boolean().optional(),
     kubeconfig: z.string().optional(),
     context: z.string().optional(),
     uid: z.uuid().optional(),
-    podCidrs: z.array(z.union([z.cidrv4(), z.cidrv6()])).optional(),
+    podCidrs: z.array(cidr).optional(),
     cell: cellSchema.optional(),
   })
   .refine((cluster) => !(cluster.embedded && (cluster.kubeconfig ?? cluster.context) !== undefined), {

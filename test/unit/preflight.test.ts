@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TlsFrom } from "../../components/certificate";
+import type {
+  FleetError} from "../../components/errors";
 import {
   AuthExpired,
   Conflict,
-  FleetError,
   NotFound,
   Timeout,
   Unreachable,

@@ -1,0 +1,80 @@
+import type { types } from "@pulumi/kubernetes";
+import type { Environment } from "./environment";
+import { ValidationFailed } from "./errors";
+import { gatewayResources, VAULT_PATH, type ContainerResources } from "./gateway-pod";
+import { assertGatewaySecrets } from "./gateway-secrets";
+import { assertGitSync, type GitSyncOptions } from "./git-sync";
+import { resolveImage } from "./images";
+import { egressTo, egressToClusterDns } from "./network";
+import type { GatewayOptions } from "./openclaw-gateway";
+import { configHash, configText, gatewayConfig } from "./openclaw/config";
+import { assertGracePeriod, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
+import { assertSecret, SecretFrom } from "./secrets";
+import { blockClaim } from "./volume-claims";
+
+/** What a gateway takes from the rest of its cell. */
+export interface GatewaySurroundings {
+  environment: Environment;
+  publicOrigin?: string;
+  trustedProxies?: string[];
+  vault: boolean;
+  gitSync?: GitSyncOptions;
+}
+
+/** A gateway's options, checked and complete. */
+export interface GatewayPlan {
+  image: string;
+  gracePeriodSeconds: number;
+  resources: ContainerResources;
+  /** The text of `openclaw.json`. */
+  configText: string;
+  configHash: string;
+  stateClaim: types.input.core.v1.PersistentVolumeClaimSpec;
+  egress: types.input.networking.v1.NetworkPolicyEgressRule[];
+}
+
+/**
+ * Checks a gateway's options and completes them. It creates nothing: a cell is checked as a whole before its first
+ * object exists.
+ * @throws ValidationFailed naming the option and the fix.
+ */
+export function planGateway(options: GatewayOptions, surroundings: GatewaySurroundings): GatewayPlan {
+  const { environment, publicOrigin, trustedProxies = [], vault, gitSync } = surroundings;
+  const gracePeriodSeconds = options.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
+  assertGracePeriod(gracePeriodSeconds);
+  const openclaw = options.openclaw ?? {};
+  assertGatewaySecrets(openclaw, options.token ?? {}, options.providerKeys ?? {});
+  if (gitSync !== undefined) {
+    if (!vault) {
+      throw new ValidationFailed({
+        what: "gitSync without a vault",
+        where: "vault.gitSync",
+        fix: "set vault.enabled to true (OpenClawGateway: give vaultClaim), or remove gitSync",
+      });
+    }
+    assertGitSync(gitSync);
+    assertSecret(gitSync.credential, SecretFrom.Value, "vault.gitSync.credential");
+  }
+  const text = configText(
+    gatewayConfig(openclaw, {
+      environment,
+      publicOrigin,
+      allowedOrigins: publicOrigin === undefined ? [] : [publicOrigin],
+      trustedProxies,
+      vaultPath: vault ? VAULT_PATH : undefined,
+    }),
+  );
+  return {
+    image: resolveImage("openclaw-gateway", options.image, "gateway.image"),
+    gracePeriodSeconds,
+    resources: gatewayResources(options.resources ?? {}),
+    configText: text,
+    configHash: configHash(text),
+    stateClaim: blockClaim(options.state ?? {}, "10Gi", "gateway.state"),
+    egress: [
+      egressToClusterDns(),
+      ...egressTo(options.egress ?? [], "gateway.egress"),
+      ...egressTo(gitSync?.egress ?? [], "vault.gitSync.egress"),
+    ],
+  };
+}

@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import { appTeamRole } from "./app-team-role";
-import { Entry, planEntry, type EntryOptions } from "./entry";
+import { Entry, planEntry, type EntryOptions, type EntryPlan } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
 import { sealedGateway } from "./gateway-secrets";
 import { sealedGitSync, type GitSyncOptions } from "./git-sync";
+import { planGateway } from "./gateway-plan";
 import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
 import { Tenancy, type TenancyOptions } from "./tenancy";
-import { Vault, type VaultVolumeOptions } from "./vault";
+import { Vault, vaultClaim, type VaultVolumeOptions } from "./vault";
 
 /** The vault of a cell. */
 export interface VaultOptions extends VaultVolumeOptions {
@@ -64,22 +65,7 @@ export class AgentStack extends pulumi.ComponentResource {
 
   constructor(name: string, args: AgentStackArgs, opts?: pulumi.ComponentResourceOptions) {
     super(AgentStack.__pulumiType, name, sealedArgs(args), opts);
-    assertName(name);
-    const labels = {
-      "clawfleet.dev/environment": args.environment,
-      ...(args.region !== undefined && { "clawfleet.dev/region": args.region }),
-      ...(args.tenant !== undefined && { "clawfleet.dev/tenant": args.tenant }),
-    };
-    const retain = args.retain ?? args.environment === Environment.Prod;
-    const { enabled: hasVault = true, gitSync, ...vaultVolume } = args.vault ?? {};
-    if (!hasVault && gitSync !== undefined) {
-      throw new ValidationFailed({
-        what: "gitSync without a vault",
-        where: "vault.gitSync",
-        fix: "set vault.enabled to true, or remove gitSync",
-      });
-    }
-    const entry = args.entry && planEntry(args.entry, args.podCidrs ?? []);
+    const { labels, retain, hasVault, entry } = planAgentStack(name, args);
 
     const tenancy = new Tenancy(
       name,
@@ -88,7 +74,7 @@ export class AgentStack extends pulumi.ComponentResource {
     );
     const common = { instance: name, namespace: tenancy.namespace, labels };
     const vault = hasVault
-      ? new Vault(`${name}-vault`, { ...vaultVolume, ...common, retain }, { parent: this })
+      ? new Vault(`${name}-vault`, { volume: args.vault?.volume, ...common, retain }, { parent: this })
       : undefined;
     const gateway = new OpenClawGateway(
       `${name}-gateway`,
@@ -100,7 +86,7 @@ export class AgentStack extends pulumi.ComponentResource {
         trustedProxies: entry?.trustedProxies,
         serviceAnnotations: entry?.serviceAnnotations,
         vaultClaim: vault?.claim,
-        vaultGitSync: gitSync,
+        vaultGitSync: args.vault?.gitSync,
         retain,
       },
       // No Pod before the quota, the limits and the default-deny policy are there.
@@ -138,6 +124,44 @@ export class AgentStack extends pulumi.ComponentResource {
       configHash: this.configHash,
     });
   }
+}
+
+/** What follows from a cell's options for all of its parts. */
+interface AgentStackPlan {
+  labels: Record<string, string>;
+  retain: boolean;
+  hasVault: boolean;
+  entry: EntryPlan | undefined;
+}
+
+/**
+ * Checks everything about a cell that can be known before anything is created. AgentStack does so itself; a program
+ * with several cells calls it for each of them first, so that one's mistake leaves the others untouched as well.
+ * @throws ValidationFailed naming the option and the fix.
+ */
+export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPlan {
+  assertName(name);
+  const { environment, region, tenant, podCidrs = [], vault = {} } = args;
+  const hasVault = vault.enabled ?? true;
+  const entry = args.entry && planEntry(args.entry, podCidrs);
+  if (hasVault) vaultClaim(vault);
+  planGateway(args.gateway ?? {}, {
+    environment,
+    publicOrigin: entry?.origin,
+    trustedProxies: entry?.trustedProxies,
+    vault: hasVault,
+    gitSync: vault.gitSync,
+  });
+  return {
+    labels: {
+      "clawfleet.dev/environment": environment,
+      ...(region !== undefined && { "clawfleet.dev/region": region }),
+      ...(tenant !== undefined && { "clawfleet.dev/tenant": tenant }),
+    },
+    retain: args.retain ?? environment === Environment.Prod,
+    hasVault,
+    entry,
+  };
 }
 
 function sealedArgs({ gateway, vault, ...args }: AgentStackArgs): AgentStackArgs {

@@ -34,9 +34,15 @@ export const VAULT_PATH = "/vault";
 const CONFIG_DIR = "/etc/openclaw";
 const STATE_DIR = "/home/node/.openclaw";
 
+/** A container's resources, complete. */
+export interface ContainerResources {
+  requests: Record<string, string>;
+  limits: Record<string, string> & { memory: string };
+}
+
 interface GatewayPodArgs {
   image: string;
-  resources: GatewayResources;
+  resources: ContainerResources;
   /** By environment variable. */
   secrets: Record<string, SecretReference>;
   configMap: Input<string>;
@@ -47,7 +53,7 @@ interface GatewayPodArgs {
 
 /** The container and the volumes of the gateway's Pod. */
 export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSpec, "containers" | "volumes"> {
-  const { requests, limits } = resources(args.resources);
+  const { requests, limits } = args.resources;
   const env = gatewayEnv({ configDir: CONFIG_DIR, stateDir: STATE_DIR, memoryLimitMi: mebibytes(limits.memory) });
   return {
     containers: [
@@ -88,7 +94,11 @@ export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSp
   };
 }
 
-function resources(options: GatewayResources) {
+/**
+ * The gateway's resources with their defaults.
+ * @throws ValidationFailed when the memory is less than the gateway was measured to need.
+ */
+export function gatewayResources(options: GatewayResources): ContainerResources {
   const requests = {
     cpu: options.requestsCpu ?? "250m",
     memory: options.requestsMemory ?? "1Gi",

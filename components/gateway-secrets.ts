@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { ValidationFailed } from "./errors";
 import { authSecretEnv, providerKeyEnvs } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
-import { provideSecret, sealed, SecretFrom, type SecretOptions, type SecretReference } from "./secrets";
+import { assertSecret, provideSecret, sealed, SecretFrom, type SecretOptions, type SecretReference } from "./secrets";
 
 /** The options of a gateway's secrets. */
 interface SecretBearing {
@@ -39,45 +39,49 @@ export interface GatewaySecrets {
 }
 
 /**
- * Provides the gateway's token and the key of every model provider.
- * @throws ValidationFailed when a provider of the config has no key, or a key has no provider.
+ * Checks the options of a gateway's secrets.
+ * @throws ValidationFailed when a provider of the config has no key, a key has no provider, or fields contradict.
  */
-export function gatewaySecrets(name: string, args: GatewaySecretsArgs, parent: pulumi.Resource): GatewaySecrets {
-  const { namespace, labels } = args;
-  const keyEnvs = providerKeyEnvs(args.openclaw);
-  for (const id of Object.keys(args.providerKeys)) {
+export function assertGatewaySecrets(
+  openclaw: OpenClawOptions,
+  token: SecretOptions,
+  providerKeys: Record<string, SecretOptions>,
+): void {
+  assertSecret(token, SecretFrom.Generated, "gateway.token");
+  const keyEnvs = providerKeyEnvs(openclaw);
+  for (const [id, options] of Object.entries(providerKeys)) {
+    const where = `gateway.providerKeys.${id}`;
     if (keyEnvs[id] === undefined) {
       throw new ValidationFailed({
         what: `a key for the model provider ${id}, which the config does not have`,
-        where: `gateway.providerKeys.${id}`,
+        where,
         fix: `define gateway.openclaw.models.providers.${id}, or remove the key`,
       });
     }
+    assertSecret(options, SecretFrom.Value, where);
   }
-  const tokenEnv = authSecretEnv(args.openclaw);
-  const token = provideSecret(
-    `${name}-token`,
-    args.token,
-    { env: tokenEnv, namespace, labels, where: "gateway.token", defaultFrom: SecretFrom.Generated },
-    parent,
-  );
-  const byEnv: Record<string, SecretReference> = { [tokenEnv]: token };
-  for (const [id, env] of Object.entries(keyEnvs)) {
-    const options = args.providerKeys[id];
-    const where = `gateway.providerKeys.${id}`;
-    if (options === undefined) {
+  for (const id of Object.keys(keyEnvs)) {
+    if (providerKeys[id] === undefined) {
       throw new ValidationFailed({
         what: `the model provider ${id} has no key`,
-        where,
+        where: `gateway.providerKeys.${id}`,
         fix: "give it a value or an existing Secret, or set apiKey: false on the provider if it needs none",
       });
     }
-    byEnv[env] = provideSecret(
-      `${name}-${id}-key`,
-      options,
-      { env, namespace, labels, where, defaultFrom: SecretFrom.Value },
-      parent,
-    );
+  }
+}
+
+/** Provides the gateway's token and the key of every model provider; the options have been checked. */
+export function gatewaySecrets(name: string, args: GatewaySecretsArgs, parent: pulumi.Resource): GatewaySecrets {
+  const { namespace, labels } = args;
+  const tokenEnv = authSecretEnv(args.openclaw);
+  const provide = (suffix: string, options: SecretOptions, env: string, defaultFrom: SecretFrom) =>
+    provideSecret(`${name}-${suffix}`, options, { env, namespace, labels, defaultFrom }, parent);
+
+  const token = provide("token", args.token, tokenEnv, SecretFrom.Generated);
+  const byEnv: Record<string, SecretReference> = { [tokenEnv]: token };
+  for (const [id, env] of Object.entries(providerKeyEnvs(args.openclaw))) {
+    byEnv[env] = provide(`${id}-key`, args.providerKeys[id] ?? {}, env, SecretFrom.Value);
   }
   return { token, byEnv };
 }

@@ -27,6 +27,8 @@ export function sealedGitSync(options: GitSyncOptions): GitSyncOptions {
   return { ...options, credential: sealed(options.credential) };
 }
 
+const DEFAULT_INTERVAL_SECONDS = 300;
+
 /** The environment variable that holds the token or password. */
 export const GIT_CREDENTIAL_ENV = "GIT_PASSWORD";
 
@@ -92,7 +94,7 @@ interface GitSyncContainerArgs {
 /** The container beside the gateway: one node at a time mounts the vault, so it has to share the gateway's Pod. */
 export function gitSyncContainer(args: GitSyncContainerArgs): types.input.core.v1.Container {
   const { options } = args;
-  const interval = assertGitSync(options);
+  const interval = options.intervalSeconds ?? DEFAULT_INTERVAL_SECONDS;
   const env = {
     GIT_WORK_TREE: args.vaultPath,
     GIT_DIR: REPOSITORY_PATH,
@@ -140,7 +142,11 @@ export const gitSyncVolume: { name: string; emptyDir: { sizeLimit: Input<string>
   emptyDir: { sizeLimit: "64Mi" },
 };
 
-function assertGitSync({ repository, intervalSeconds = 300 }: GitSyncOptions): number {
+/**
+ * Checks the options of a git sync.
+ * @throws ValidationFailed for a repository that is no https URL or holds credentials, and for too short an interval.
+ */
+export function assertGitSync({ repository, intervalSeconds = DEFAULT_INTERVAL_SECONDS }: GitSyncOptions): void {
   let url: URL | undefined;
   try {
     url = new URL(repository);
@@ -162,5 +168,4 @@ function assertGitSync({ repository, intervalSeconds = 300 }: GitSyncOptions): n
       fix: "use at least 10",
     });
   }
-  return intervalSeconds;
 }

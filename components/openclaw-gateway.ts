@@ -5,19 +5,18 @@ import { ConfigMap, PersistentVolumeClaim, Service, ServiceAccount } from "@pulu
 import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
 import type { Environment } from "./environment";
-import { ValidationFailed } from "./errors";
 import { objectLabels, Owner, selectorLabels } from "./labels";
-import { resolveImage } from "./images";
-import { egressTo, egressToClusterDns, type EgressRule } from "./network";
+import { planGateway } from "./gateway-plan";
+import type { EgressRule } from "./network";
 import { GIT_CREDENTIAL_ENV, sealedGitSync, type GitSyncOptions } from "./git-sync";
-import { gatewayPod, VAULT_PATH, type GatewayResources } from "./gateway-pod";
+import { gatewayPod, type GatewayResources } from "./gateway-pod";
 import { gatewaySecrets, sealedGateway } from "./gateway-secrets";
-import { configHash, configText, GATEWAY_PORT, gatewayConfig } from "./openclaw/config";
+import { GATEWAY_PORT } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
-import { assertGracePeriod, GATEWAY_CONFIG_FILE, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
+import { GATEWAY_CONFIG_FILE } from "./openclaw/pod";
 import { NODE_UID, restrictedPod } from "./pod-security";
 import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import type { ClaimOptions } from "./volume-claims";
 
 /** A toleration of a node's taint. */
 export interface TolerationOptions {
@@ -116,28 +115,15 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       labels: labelsFor(owner),
     });
     const selector = selectorLabels(instance, "gateway");
-    const image = resolveImage("openclaw-gateway", args.image, "gateway.image");
-
-    const gracePeriod = args.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
-    assertGracePeriod(gracePeriod);
-    if (args.vaultGitSync !== undefined && args.vaultClaim === undefined) {
-      throw new ValidationFailed({
-        what: "gitSync without a vault",
-        where: "vaultGitSync",
-        fix: "give vaultClaim too",
-      });
-    }
-
     const openclaw = args.openclaw ?? {};
-    const config = gatewayConfig(openclaw, {
+    const plan = planGateway(args, {
       environment: args.environment,
       publicOrigin: args.publicOrigin,
-      allowedOrigins: args.publicOrigin === undefined ? [] : [args.publicOrigin],
-      trustedProxies: args.trustedProxies ?? [],
-      vaultPath: args.vaultClaim === undefined ? undefined : VAULT_PATH,
+      trustedProxies: args.trustedProxies,
+      vault: args.vaultClaim !== undefined,
+      gitSync: args.vaultGitSync,
     });
-    const text = configText(config);
-    const hash = configHash(text);
+
     const secrets = gatewaySecrets(
       name,
       {
@@ -160,7 +146,6 @@ export class OpenClawGateway extends pulumi.ComponentResource {
           env: GIT_CREDENTIAL_ENV,
           namespace: args.namespace,
           labels: labelsFor(Owner.Platform),
-          where: "vault.gitSync.credential",
           defaultFrom: SecretFrom.Value,
         },
         this,
@@ -170,7 +155,11 @@ export class OpenClawGateway extends pulumi.ComponentResource {
 
     const configMap = new ConfigMap(
       `${name}-config`,
-      { metadata: metadata(`${name}-config-${hash}`), immutable: true, data: { [GATEWAY_CONFIG_FILE]: text } },
+      {
+        metadata: metadata(`${name}-config-${plan.configHash}`),
+        immutable: true,
+        data: { [GATEWAY_CONFIG_FILE]: plan.configText },
+      },
       { parent: this },
     );
     const serviceAccount = new ServiceAccount(
@@ -180,7 +169,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     );
     const claim = new PersistentVolumeClaim(
       `${name}-state`,
-      { metadata: metadata(`${name}-state`), spec: blockClaim(args.state ?? {}, "10Gi", "gateway.state") },
+      { metadata: metadata(`${name}-state`), spec: plan.stateClaim },
       { parent: this, retainOnDelete: args.retain ?? false },
     );
     const service = new Service(
@@ -207,11 +196,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         spec: {
           podSelector: { matchLabels: selector },
           policyTypes: ["Ingress", "Egress"],
-          egress: [
-            egressToClusterDns(),
-            ...egressTo(args.egress ?? [], "gateway.egress"),
-            ...egressTo(args.vaultGitSync?.egress ?? [], "vault.gitSync.egress"),
-          ],
+          egress: plan.egress,
         },
       },
       { parent: this },
@@ -229,12 +214,12 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       serviceAccountName: serviceAccount.metadata.name,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      terminationGracePeriodSeconds: gracePeriod,
+      terminationGracePeriodSeconds: plan.gracePeriodSeconds,
       securityContext: restrictedPod(NODE_UID),
       ...scheduling(args.scheduling ?? {}),
       ...gatewayPod({
-        image,
-        resources: args.resources ?? {},
+        image: plan.image,
+        resources: plan.resources,
         secrets: secrets.byEnv,
         configMap: configMap.metadata.name,
         stateClaim: claim.metadata.name,
@@ -263,7 +248,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     this.service = service.metadata.name;
     this.url = pulumi.interpolate`http://${service.metadata.name}.${args.namespace}.svc:${GATEWAY_PORT}`;
     this.token = secrets.token.value ?? pulumi.secret("");
-    this.configHash = pulumi.output(hash);
+    this.configHash = pulumi.output(plan.configHash);
     this.statefulSet = statefulSet.metadata.name;
     this.configMap = configMap.metadata.name;
     this.registerOutputs({ service: this.service, url: this.url, configHash: this.configHash });

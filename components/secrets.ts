@@ -47,15 +47,13 @@ export interface ProvideSecretArgs {
   env: string;
   namespace: pulumi.Input<string>;
   labels: Record<string, string>;
-  /** The option that the secret was configured by, for messages. */
-  where: string;
   /** Where it comes from when the option does not say. */
   defaultFrom: SecretFrom;
 }
 
 /**
- * Makes a secret available as a key of a Secret. Creates a RandomPassword and a Secret, a Secret, or nothing.
- * @throws ValidationFailed when the option's fields contradict its `from`.
+ * Makes a secret available as a key of a Secret; its options have been through assertSecret. Creates a RandomPassword
+ * and a Secret, a Secret, or nothing.
  */
 export function provideSecret(
   name: string,
@@ -63,9 +61,8 @@ export function provideSecret(
   args: ProvideSecretArgs,
   parent: pulumi.Resource,
 ): SecretReference {
-  const from = options.from ?? (options.value === undefined ? args.defaultFrom : SecretFrom.Value);
+  const from = sourceOf(options, args.defaultFrom);
   const version = options.version ?? 1;
-  assertConsistent(from, options, args.where);
 
   if (from === SecretFrom.Existing) {
     return {
@@ -93,7 +90,18 @@ export function provideSecret(
   return { secretName: secret.metadata.name, key: args.env, version, value: pulumi.secret(value) };
 }
 
-function assertConsistent(from: SecretFrom, options: SecretOptions, where: string): void {
+/** A value says by itself that it is given. */
+function sourceOf(options: SecretOptions, defaultFrom: SecretFrom): SecretFrom {
+  return options.from ?? (options.value === undefined ? defaultFrom : SecretFrom.Value);
+}
+
+/**
+ * Checks a secret's options.
+ * @param where the option that the secret is configured by, for the message.
+ * @throws ValidationFailed when the option's fields contradict its `from`.
+ */
+export function assertSecret(options: SecretOptions, defaultFrom: SecretFrom, where: string): void {
+  const from = sourceOf(options, defaultFrom);
   const fail = (what: string, fix: string): never => {
     throw new ValidationFailed({ what, where, fix });
   };

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { types } from "@pulumi/kubernetes";
 import { PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { objectLabels, Owner } from "./labels";
 import { blockClaim, type ClaimOptions } from "./volume-claims";
@@ -20,6 +21,14 @@ export interface VaultArgs extends VaultVolumeOptions {
   retain?: boolean;
 }
 
+/**
+ * The claim that a vault's options stand for.
+ * @throws ValidationFailed for a malformed size.
+ */
+export function vaultClaim(options: VaultVolumeOptions): types.input.core.v1.PersistentVolumeClaimSpec {
+  return blockClaim(options.volume ?? {}, "5Gi", "vault.volume");
+}
+
 /** A repository of markdown notes (as Obsidian keeps them) on a volume, which the gateway mounts. */
 export class Vault extends pulumi.ComponentResource {
   static readonly __pulumiType = "clawfleet:index:Vault";
@@ -35,7 +44,7 @@ export class Vault extends pulumi.ComponentResource {
       name,
       {
         metadata: { name, namespace: args.namespace, labels },
-        spec: blockClaim(args.volume ?? {}, "5Gi", "vault.volume"),
+        spec: vaultClaim(args),
       },
       { parent: this, retainOnDelete: args.retain ?? false },
     );

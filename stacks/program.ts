@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
-import { AgentStack } from "../components/agent-stack";
+import { AgentStack, planAgentStack } from "../components/agent-stack";
 import { cellArgs } from "./cell-args";
 import { locateCluster, openCluster, type ClusterAddress } from "./cluster-connection";
 import { cellsOf, parseStackConfig, type Cell } from "./config";
@@ -46,10 +46,17 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   const tokens: Record<string, pulumi.Output<string>> = {};
   const certificates: Record<string, pulumi.Output<string>> = {};
   const secrets = new pulumi.Config("secrets");
+  const planned = placed.map((place) => ({
+    ...place,
+    args: cellArgs(place.cell, config.environment, place.podCidrs, (key) => secrets.requireSecret(key)),
+  }));
+  // All of them before the first object exists: one cell's mistake leaves the others untouched.
+  for (const { cell, args } of planned) planAgentStack(cell.id, args);
+
   // Explicit, as every provider: a default one would follow whatever version and settings happen to be around.
   const randomProvider = new random.Provider("random");
   const tlsProvider = new tls.Provider("tls");
-  for (const { cell, address, podCidrs, identity } of placed) {
+  for (const { cell, args, address, identity } of planned) {
     const provider = new k8s.Provider(cell.cluster.id, {
       ...address,
       clusterIdentifier: cell.cluster.id,
@@ -58,13 +65,7 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
       enableConfigMapMutable: false,
       enableSecretMutable: true,
     });
-    const stack = new AgentStack(
-      cell.id,
-      cellArgs(cell, config.environment, podCidrs, (key) => secrets.requireSecret(key)),
-      {
-        providers: [provider, randomProvider, tlsProvider],
-      },
-    );
+    const stack = new AgentStack(cell.id, args, { providers: [provider, randomProvider, tlsProvider] });
     cells[cell.id] = {
       cluster: cell.cluster.id,
       context: address.context,

@@ -188,7 +188,7 @@ describe("OpenClawGateway", () => {
   });
 
   it("refuses git-sync without a vault", async () => {
-    await assert.rejects(recordGateway({ vaultGitSync: GIT_SYNC }), /vaultGitSync: gitSync without a vault/);
+    await assert.rejects(recordGateway({ vaultGitSync: GIT_SYNC }), /vault\.gitSync: gitSync without a vault/);
   });
 
   describe("Pod Security `restricted`, and a read-only root", () => {

@@ -16,7 +16,7 @@ import {
   type User,
 } from "@kubernetes/client-node/dist/config_types.js";
 import { parse } from "yaml";
-import type { FleetError} from "../components/errors";
+import type { FleetError } from "../components/errors";
 import { AuthExpired, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
 import type { ClusterConfig } from "./schema";
 

@@ -2,16 +2,8 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TlsFrom } from "../../components/certificate";
-import type {
-  FleetError} from "../../components/errors";
-import {
-  AuthExpired,
-  Conflict,
-  NotFound,
-  Timeout,
-  Unreachable,
-  ValidationFailed,
-} from "../../components/errors";
+import type { FleetError } from "../../components/errors";
+import { AuthExpired, Conflict, NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
 import { openCluster } from "../../stacks/cluster-connection";
 import type { Cell } from "../../stacks/config";
 import { preflight } from "../../stacks/preflight";

@@ -65,9 +65,12 @@ export function usesLocalBackend(env: NodeJS.ProcessEnv = process.env): boolean 
   return backend === "" || backend === localBackendUrl(stateLayout(env));
 }
 
-/** The URL of the project's own backend. */
+/**
+ * The URL of the project's own backend. Without `metadata=skip` each write of the state is two, and the second is not
+ * atomic: a process that is killed in it leaves a state that Pulumi can't read ("failed to load checkpoint: EOF").
+ */
 export function localBackendUrl(layout: StateLayout): string {
-  return `file://${layout.backend}`;
+  return `file://${layout.backend}?metadata=skip`;
 }
 
 /** The variables that Pulumi needs to use the project's own backend; none when the user has chosen one. */

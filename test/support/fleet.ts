@@ -49,14 +49,14 @@ export class TestFleet {
     readonly pulumi: LocalPulumi,
   ) {}
 
-  static async start(names: string[]): Promise<TestFleet> {
+  static async start(names: string[], signal?: AbortSignal): Promise<TestFleet> {
     const folder = mkdtempSync(join(tmpdir(), "clawfleet-engine-"));
     const log = (line: string): void => void process.stderr.write(`    ${line}\n`);
     // A backend of the developer's own is none of the tests' business.
     const env = { ...process.env, CLAWFLEET_STATE: folder, PULUMI_BACKEND_URL: "" };
     try {
       const pulumi = await openPulumi(env);
-      const clusters = await startClusters(names, { stateDir: folder, binaries: await clusterPrograms(), log });
+      const clusters = await startClusters(names, { stateDir: folder, binaries: await clusterPrograms(), log, signal });
       return new TestFleet(folder, clusters, pulumi);
     } catch (error) {
       await stopClusters(folder);
@@ -84,12 +84,17 @@ export class TestFleet {
     return join(this.folder, `Pulumi.${stack}.yaml`);
   }
 
-  /** Runs Pulumi on a stack. */
-  async run(stack: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  /** A command's arguments with those that make it work on a stack. */
+  onStack(stack: string, args: string[]): string[] {
     const withConfig = /^(up|preview|refresh|destroy|config)$/.test(args[0] ?? "")
       ? ["--config-file", this.configFile(stack)]
       : [];
-    const outcome = await execute(this.pulumi.cli, [...args, "--stack", stack, ...withConfig, "--non-interactive"], {
+    return [...args, "--stack", stack, ...withConfig, "--non-interactive"];
+  }
+
+  /** Runs Pulumi on a stack. */
+  async run(stack: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+    const outcome = await execute(this.pulumi.cli, this.onStack(stack, args), {
       cwd: projectRoot,
       env: { ...this.pulumi.env, ...env },
       maxBuffer: 64 * 2 ** 20,

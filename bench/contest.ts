@@ -1,0 +1,190 @@
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { projectRoot } from "../cli/workspace";
+import { mergedKubeconfig } from "../engine/clusters/index";
+import { ensureTools } from "../engine/toolchain/index";
+import { render } from "../stacks/render";
+import type { TestFleet } from "../test/support/fleet";
+import { writePackages, type Packages, type SecretData } from "./chart";
+import { measure } from "./measure";
+import { inSequence, type Cost } from "./statistics";
+
+/** What is measured; one round measures each of them once. */
+export const contestants = ["upOne", "upTwo", "previewOne", "previewTwo", "previewEmpty", "kubectl", "helm"] as const;
+export type Contestant = (typeof contestants)[number];
+
+/** The costs of one round. */
+export type Round = Record<Contestant, Cost>;
+
+const WAIT = "120s";
+
+/** Brings the same cell up by Pulumi, kubectl and helm, again and again on the same two clusters. */
+export class Contest {
+  private constructor(
+    private readonly fleet: TestFleet,
+    private readonly helm: string,
+    private readonly empty: string,
+    private readonly packages: Packages,
+    /** Kubernetes objects that one cell and two cells register. */
+    readonly objects: { one: number; two: number },
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Prepares what is not to be measured, and warms up what reads files or compiles on its first run. */
+  static async prepare(fleet: TestFleet, signal: AbortSignal): Promise<Contest> {
+    const { helm } = await ensureTools(["helm"], { signal });
+    const empty = await emptyProject(fleet);
+    const [first] = clusterNames(fleet);
+    await fleet.configure("warm-up-one", stackConfig([first]));
+    await fleet.configure("warm-up-two", stackConfig(clusterNames(fleet)));
+    await fleet.up("warm-up-one");
+    const one = registeredObjects(fleet, "warm-up-one");
+    const secrets = await secretData(fleet, first);
+    await fleet.must("warm-up-one", ["destroy", "--yes", "--skip-preview"]);
+    await fleet.up("warm-up-two");
+    const two = registeredObjects(fleet, "warm-up-two");
+    await fleet.must("warm-up-two", ["destroy", "--yes", "--skip-preview"]);
+    process.env.CLAWFLEET_STATE = fleet.folder; // where the program looks for local clusters
+    const rendered = await render("warm-up-one", fleet.configFile("warm-up-one"));
+    const packages = writePackages(
+      fleet.folder,
+      rendered.map(({ manifest }) => manifest),
+      secrets,
+    );
+    return new Contest(fleet, helm.path, empty, packages, { one, two }, signal);
+  }
+
+  /** Measures each once, one after the other, so that a slower or busier machine is so for all. */
+  async round(id: string): Promise<Round> {
+    const [first] = clusterNames(this.fleet);
+    const one = await this.#pulumi(`one-${id}`, [first]);
+    const helm = await this.#helmInstall(first);
+    const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet));
+    const kubectl = await this.#kubectlApply(first);
+    const previewEmpty = await this.#measure(this.fleet.pulumi.cli, emptyPreview, this.empty);
+    return {
+      upOne: one.up,
+      previewOne: one.preview,
+      upTwo: two.up,
+      previewTwo: two.preview,
+      previewEmpty,
+      kubectl,
+      helm,
+    };
+  }
+
+  /** A new stack on clusters without its namespaces, and a preview of what is up. */
+  async #pulumi(stack: string, clusters: string[]): Promise<{ up: Cost; preview: Cost }> {
+    const { fleet } = this;
+    await fleet.configure(stack, stackConfig(clusters));
+    const run = (args: string[]) => this.#measure(fleet.pulumi.cli, fleet.onStack(stack, args), projectRoot);
+    const up = await run(["up", "--yes", "--skip-preview"]);
+    const preview = await run(["preview", "--expect-no-changes"]);
+    await fleet.must(stack, ["destroy", "--yes", "--skip-preview"]);
+    return { up, preview };
+  }
+
+  async #kubectlApply(cluster: string): Promise<Cost> {
+    const run = (...args: string[]) => this.#measure("kubectl", [...this.#cluster(cluster), ...args], projectRoot);
+    const cost = inSequence([
+      await run("apply", "--server-side", "--filename", this.packages.manifest),
+      await run("rollout", "status", "--namespace", cluster, `statefulset/${cluster}-gateway`, "--timeout", WAIT),
+      await run(
+        "wait",
+        "--namespace",
+        cluster,
+        "--for=jsonpath={.status.phase}=Bound",
+        "pvc",
+        "--all",
+        "--timeout",
+        WAIT,
+      ),
+    ]);
+    await this.#deleteNamespace(cluster);
+    return cost;
+  }
+
+  async #helmInstall(cluster: string): Promise<Cost> {
+    const { kubeconfig, context } = this.#clusterFlags(cluster);
+    // The release is not in the cell's Namespace, which is one of the objects here as it is with kubectl.
+    const options = ["--kubeconfig", kubeconfig, "--kube-context", context, "--namespace", "default"];
+    const install = ["install", "cell", this.packages.chart, "--wait", "--timeout", WAIT, ...options];
+    const cost = await this.#measure(this.helm, install, projectRoot);
+    await this.#measure(this.helm, ["uninstall", "cell", ...options], projectRoot);
+    await this.#deleteNamespace(cluster);
+    return cost;
+  }
+
+  async #deleteNamespace(cluster: string): Promise<void> {
+    await this.fleet.kubectl(cluster, "delete", "namespace", cluster, "--ignore-not-found", "--wait");
+  }
+
+  #clusterFlags(cluster: string): { kubeconfig: string; context: string } {
+    return { kubeconfig: mergedKubeconfig(this.fleet.folder), context: cluster };
+  }
+
+  #cluster(cluster: string): string[] {
+    const { kubeconfig, context } = this.#clusterFlags(cluster);
+    return ["--kubeconfig", kubeconfig, "--context", context];
+  }
+
+  #measure(program: string, args: readonly string[], cwd: string): Promise<Cost> {
+    return measure({ program, args, cwd, env: this.fleet.pulumi.env }, this.signal);
+  }
+}
+
+const emptyPreview = ["preview", "--stack", "empty", "--non-interactive"];
+
+/** A project like ours with a program that does nothing, brought up once. */
+async function emptyProject(fleet: TestFleet): Promise<string> {
+  const folder = join(fleet.folder, "empty");
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, "Pulumi.yaml"),
+    stringify({ name: "empty", runtime: { name: "nodejs", options: { typescript: false } }, main: "index.js" }),
+  );
+  writeFileSync(join(folder, "index.js"), "");
+  symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
+  for (const args of [
+    ["stack", "init", "empty"],
+    ["up", "--yes", "--skip-preview", "--stack", "empty"],
+  ]) {
+    await measure({
+      program: fleet.pulumi.cli,
+      args: [...args, "--non-interactive"],
+      cwd: folder,
+      env: fleet.pulumi.env,
+    });
+  }
+  return folder;
+}
+
+function clusterNames(fleet: TestFleet): [string, ...string[]] {
+  return fleet.clusters.map(({ name }) => name) as [string, ...string[]];
+}
+
+/** The cell of the dev stack that has an Ingress, on each of some local clusters. */
+function stackConfig(clusters: string[]): Record<string, unknown> {
+  return {
+    environment: "dev",
+    clusters: clusters.map((id) => ({
+      id,
+      region: "local",
+      embedded: true,
+      cell: { entry: { host: `${id}.example.com`, ingress: {} } },
+    })),
+  };
+}
+
+function registeredObjects(fleet: TestFleet, stack: string): number {
+  const { checkpoint } = JSON.parse(fleet.state(stack)) as {
+    checkpoint: { latest: { resources: { type: string }[] } };
+  };
+  return checkpoint.latest.resources.filter(({ type }) => type.startsWith("kubernetes:")).length;
+}
+
+async function secretData(fleet: TestFleet, cluster: string): Promise<SecretData> {
+  const secrets = await fleet.objects(cluster, cluster, "secrets");
+  return new Map([...secrets.values()].map(({ metadata, data = {} }) => [metadata.name, data]));
+}

@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FleetError, NotFound } from "../components/errors";
+import type { Cost } from "./statistics";
+
+/** A command that was measured ended with an error; its output is in the message. */
+export class CommandFailed extends FleetError {}
+
+export interface Command {
+  program: string;
+  args: readonly string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+}
+
+const SAMPLE_MILLISECONDS = 20;
+/** Linux counts processor time in hundredths of a second, on every architecture (USER_HZ). */
+const TICKS_PER_SECOND = 100;
+const TIMEOUT_MILLISECONDS = 300_000;
+
+/**
+ * Runs a command to its end and measures it with everything that it starts.
+ *
+ * On Linux, memory is the highest sum of the processes' resident sets in samples 20 ms apart, so pages that they share
+ * count for each. Processor time is what the kernel adds up for children that were waited for, or what the samples saw,
+ * whichever is more: a plugin that nobody waits for is in the samples alone, a short-lived process in the kernel's sum.
+ * @throws CommandFailed when it ends with another code than 0; the signal's reason when aborted
+ */
+export async function measure(command: Command, signal?: AbortSignal): Promise<Cost> {
+  const waitedBefore = waitedSeconds();
+  const start = performance.now();
+  const child = spawn(command.program, command.args, {
+    cwd: command.cwd,
+    env: command.env,
+    stdio: ["ignore", "pipe", "pipe"],
+    signal,
+    killSignal: "SIGINT",
+    timeout: TIMEOUT_MILLISECONDS,
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const ended = new Promise<number | null>((fulfil, reject) => {
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      if (signal?.aborted !== true)
+        reject(
+          new NotFound({ what: `${command.program} does not start (${error.message})`, fix: "run `make doctor`" }),
+        );
+    });
+    child.on("close", fulfil);
+  });
+  const tree = new ProcessTree(child.pid ?? -1);
+  let wall: number | undefined;
+  const code = ended.finally(() => (wall = (performance.now() - start) / 1000));
+  while (wall === undefined) {
+    tree.sample();
+    await Promise.race([code, sleep(SAMPLE_MILLISECONDS)]);
+  }
+  signal?.throwIfAborted();
+  if ((await code) !== 0) {
+    throw new CommandFailed({
+      what: `${command.program} ${command.args.join(" ")} ended with ${String(await code)}\n${output}`,
+      fix: "correct the cause above",
+    });
+  }
+  const waited = waitedSeconds();
+  return {
+    wall,
+    cpu:
+      waited === undefined || waitedBefore === undefined
+        ? undefined
+        : Math.max(waited - waitedBefore, tree.processorSeconds),
+    memory: tree.peakMemory,
+  };
+}
+
+/** A line of `/proc/PID/stat`, as far as it matters here. */
+export interface ProcessStat {
+  parent: number;
+  /** Ticks of the process's own. */
+  ticks: number;
+  /** Ticks of its children that were waited for. */
+  waitedTicks: number;
+}
+
+/** Reads a line of `/proc/PID/stat`; the name in parentheses may hold anything, spaces and parentheses included. */
+export function parseStat(line: string): ProcessStat {
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  const field = (number: number) => Number(fields[number - 3]); // numbered as in proc_pid_stat(5)
+  return { parent: field(4), ticks: field(14) + field(15), waitedTicks: field(16) + field(17) };
+}
+
+/** Seconds of all children that this process has waited for, with theirs; undefined but on Linux. */
+function waitedSeconds(): number | undefined {
+  const stat = readStat("self");
+  return stat && stat.waitedTicks / TICKS_PER_SECOND;
+}
+
+function readStat(pid: string): ProcessStat | undefined {
+  return read(`/proc/${pid}/stat`, parseStat);
+}
+
+/** A process may end between being listed and being read. */
+function read<T>(file: string, parse: (text: string) => T): T | undefined {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Samples a process and everything that it started, also what has lost its parent since. */
+class ProcessTree {
+  readonly #ticks = new Map<number, number>();
+  #peak = 0;
+
+  constructor(root: number) {
+    this.#ticks.set(root, 0);
+  }
+
+  get processorSeconds(): number {
+    return [...this.#ticks.values()].reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND;
+  }
+
+  get peakMemory(): number | undefined {
+    return this.#peak === 0 ? undefined : this.#peak;
+  }
+
+  sample(): void {
+    const stats = new Map<number, ProcessStat>();
+    for (const name of processes()) {
+      const stat = readStat(name);
+      if (stat !== undefined) stats.set(Number(name), stat);
+    }
+    let memory = 0;
+    for (const [pid, { ticks }] of stats) {
+      if (!this.#belongs(pid, stats)) continue;
+      this.#ticks.set(pid, ticks);
+      const resident = read(`/proc/${String(pid)}/status`, (text) => /^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]);
+      memory += Number(resident ?? 0) * 1024;
+    }
+    this.#peak = Math.max(this.#peak, memory);
+  }
+
+  #belongs(pid: number, stats: Map<number, ProcessStat>): boolean {
+    if (this.#ticks.has(pid)) return true;
+    const parent = stats.get(pid)?.parent;
+    return parent !== undefined && parent > 1 && this.#belongs(parent, stats);
+  }
+}
+
+function processes(): string[] {
+  try {
+    return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  } catch {
+    return []; // not Linux
+  }
+}

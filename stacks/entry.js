@@ -11,4 +11,7 @@ if (!isFresh(root)) {
     "The compiled program in dist/ is missing or older than its sources.\n  Fix: run `make build` (or `npm run build`)",
   );
 }
+require("./load-when-used");
+// Pulumi takes a stack trace with every promise and resource, and maps each frame to its source: a fifth of a preview.
+Error.prepareStackTrace = undefined;
 module.exports = () => require(join(root, "dist", "stacks", "program.js")).program();

@@ -1,4 +1,5 @@
-import * as k8s from "@pulumi/kubernetes";
+// Its index loads Helm and YAML support as well.
+import { Provider } from "@pulumi/kubernetes/provider";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
@@ -57,7 +58,7 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   const randomProvider = new random.Provider("random");
   const tlsProvider = new tls.Provider("tls");
   for (const { cell, args, address, identity } of planned) {
-    const provider = new k8s.Provider(cell.cluster.id, {
+    const provider = new Provider(cell.cluster.id, {
       ...address,
       clusterIdentifier: cell.cluster.id,
       // Said explicitly so that a later major version of the provider changes nothing here.

@@ -25,6 +25,9 @@ export class FleetError extends Error {
     this.what = problem.what;
     this.where = problem.where;
     this.fix = problem.fix;
+    // Pulumi's runtime colours every error's stack with util.inspect, which takes 20 s for frames in node_modules on
+    // Node 20 (pulumi/pulumi#21326). The message says it all; CLAWFLEET_DEBUG brings the stack back.
+    if (process.env.CLAWFLEET_DEBUG === undefined) this.stack = undefined;
   }
 }
 

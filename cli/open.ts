@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
-import { NotFound, ValidationFailed } from "../components/errors";
+import { NotFound, Unreachable, ValidationFailed } from "../components/errors";
 import { mergedKubeconfig } from "../engine/clusters";
 import { stackCells, type StackCell } from "./local";
 import { openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
@@ -45,9 +45,21 @@ export async function open(
         env: pulumi.env,
       },
     );
-    process.once("SIGINT", () => child.kill("SIGTERM"));
-    child.on("error", reject).on("close", () => {
-      fulfil();
+    let interrupted = false;
+    process.once("SIGINT", () => {
+      interrupted = true;
+      child.kill("SIGTERM");
+    });
+    child.on("error", reject).on("close", (code) => {
+      if (interrupted || code === 0) fulfil();
+      else
+        reject(
+          new Unreachable({
+            what: "the port-forward ended",
+            where: `cell ${id}`,
+            fix: "see kubectl's message above; is port 18789 free?",
+          }),
+        );
     });
   });
 }

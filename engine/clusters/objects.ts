@@ -122,6 +122,8 @@ export function nodeObject(cluster: string, index: number, node: number): object
         "topology.kubernetes.io/region": cluster,
         "topology.kubernetes.io/zone": `${cluster}-${zoneLetter(node)}`,
       },
+      // kwok's own mark of a node that only pretends.
+      annotations: { "kwok.x-k8s.io/node": "fake" },
     },
     spec: { podCIDR: nodePodCidr(index, node), podCIDRs: [nodePodCidr(index, node)] },
     status: { capacity, allocatable: capacity },

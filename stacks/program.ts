@@ -35,12 +35,15 @@ interface CellOutput {
 
 /**
  * The program of every stack: one cell per cluster that the stack's config lists. All clusters are checked before the
- * first resource exists, so nothing is written when one of them is wrong.
+ * first object exists, so nothing is written to any when one of them is wrong.
  * @param checkClusters false for a render, which writes nothing.
  */
 export async function program(checkClusters = true): Promise<Record<string, unknown>> {
   const file = `Pulumi.${pulumi.getStack()}.yaml`;
   const config = parseStackConfig(readConfig(), file);
+  // Explicit, as every provider: a default one would follow whatever version and settings happen to be around. Both write
+  // nothing outside of the state, so their plugins start while the clusters are being checked.
+  const localProviders = [new random.Provider("random"), new tls.Provider("tls")];
   const placed = await placeAll(cellsOf(config), checkClusters);
 
   const cells: Record<string, CellOutput> = {};
@@ -54,9 +57,6 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   // All of them before the first object exists: one cell's mistake leaves the others untouched.
   for (const { cell, args } of planned) planAgentStack(cell.id, args);
 
-  // Explicit, as every provider: a default one would follow whatever version and settings happen to be around.
-  const randomProvider = new random.Provider("random");
-  const tlsProvider = new tls.Provider("tls");
   for (const { cell, args, address, identity } of planned) {
     const provider = new Provider(cell.cluster.id, {
       ...address,
@@ -66,7 +66,7 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
       enableConfigMapMutable: false,
       enableSecretMutable: true,
     });
-    const stack = new AgentStack(cell.id, args, { providers: [provider, randomProvider, tlsProvider] });
+    const stack = new AgentStack(cell.id, args, { providers: [provider, ...localProviders] });
     cells[cell.id] = {
       cluster: cell.cluster.id,
       context: address.context,

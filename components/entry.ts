@@ -8,6 +8,7 @@ import { ValidationFailed } from "./errors";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { GATEWAY_PORT } from "./openclaw/config";
 import { assertTrustedProxies } from "./openclaw/trusted-proxies";
+import { registeredArgs } from "./registered-args";
 
 /** An Ingress as entry point. */
 export interface IngressOptions {
@@ -165,7 +166,7 @@ export class Entry extends pulumi.ComponentResource {
   readonly caCertificate: pulumi.Output<string>;
 
   constructor(name: string, args: EntryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(Entry.__pulumiType, name, args, opts);
+    super(Entry.__pulumiType, name, registeredArgs(args), opts);
     const plan = planEntry(args, args.podCidrs ?? []);
     const instance = args.instance ?? name;
     const labelsFor = (owner: Owner) => objectLabels({ instance, component: "entry", owner, extra: args.labels });

@@ -17,6 +17,7 @@ import { GATEWAY_CONFIG_FILE } from "./openclaw/pod";
 import { NODE_UID, restrictedPod } from "./pod-security";
 import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
 import type { ClaimOptions } from "./volume-claims";
+import { registeredArgs } from "./registered-args";
 
 /** A toleration of a node's taint. */
 export interface TolerationOptions {
@@ -106,7 +107,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
   readonly configMap: pulumi.Output<string>;
 
   constructor(name: string, args: OpenClawGatewayArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(OpenClawGateway.__pulumiType, name, sealedArgs(args), opts);
+    super(OpenClawGateway.__pulumiType, name, registeredArgs(sealedArgs(args)), opts);
     const instance = args.instance ?? name;
     const labelsFor = (owner: Owner) => objectLabels({ instance, component: "gateway", owner, extra: args.labels });
     const metadata = (objectName: string, owner = Owner.App) => ({

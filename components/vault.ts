@@ -3,6 +3,7 @@ import type { types } from "@pulumi/kubernetes";
 import { PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { objectLabels, Owner } from "./labels";
 import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { registeredArgs } from "./registered-args";
 
 /** What a team may tune of its vault's volume. */
 export interface VaultVolumeOptions {
@@ -37,7 +38,7 @@ export class Vault extends pulumi.ComponentResource {
   readonly claim: pulumi.Output<string>;
 
   constructor(name: string, args: VaultArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(Vault.__pulumiType, name, args, opts);
+    super(Vault.__pulumiType, name, registeredArgs(args), opts);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: "vault", owner: Owner.App, extra: args.labels });
     const claim = new PersistentVolumeClaim(

@@ -22,7 +22,8 @@ const CHANGE = ["patch", "update"];
 
 /**
  * Gives an app team its cell: it reads every object but Secrets, changes what the app owns by name, restarts Pods and
- * reads their logs. It cannot touch the namespace, quota, limits, policies, roles or service accounts.
+ * reads their logs. It cannot touch the namespace, quota, limits, policies, roles or service accounts. Whoever may
+ * change a workload may have it read the cell's own Secrets; no other cell's.
  */
 export function appTeamRole(name: string, args: AppTeamRoleArgs, parent: pulumi.Resource): void {
   const labels = objectLabels({

@@ -89,8 +89,8 @@ export class AgentStack extends pulumi.ComponentResource {
         vaultGitSync: args.vault?.gitSync,
         retain,
       },
-      // No Pod before the quota, the limits and the default-deny policy are there.
-      { parent: this, dependsOn: tenancy },
+      // No Pod before the quota, the limits and the default-deny policy are there. Everything else need not wait for them.
+      { parent: this, transformations: [podsAfter(tenancy)] },
     );
     const entryPoint =
       args.entry &&
@@ -124,6 +124,11 @@ export class AgentStack extends pulumi.ComponentResource {
       configHash: this.configHash,
     });
   }
+}
+
+function podsAfter(dependsOn: pulumi.Resource): pulumi.ResourceTransformation {
+  return ({ type, props, opts }) =>
+    type === "kubernetes:apps/v1:StatefulSet" ? { props, opts: pulumi.mergeOptions(opts, { dependsOn }) } : undefined;
 }
 
 /** What follows from a cell's options for all of its parts. */

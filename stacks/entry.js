@@ -7,9 +7,11 @@ const { isFresh } = require("./build-stamp");
 const root = join(__dirname, "..");
 if (!isFresh(root)) {
   const { RunError } = require("@pulumi/pulumi");
-  throw new RunError(
+  const error = new RunError(
     "The compiled program in dist/ is missing or older than its sources.\n  Fix: run `make build` (or `npm run build`)",
   );
+  error.stack = undefined; // see FleetError
+  throw error;
 }
 require("./load-when-used");
 // Pulumi takes a stack trace with every promise and resource, and maps each frame to its source: a fifth of a preview.

@@ -14,7 +14,12 @@ const PUT_OFF = {
 
 /** Has a module loaded when something in it is used, rather than when it is required. */
 function loadWhenUsed(id, { functions }) {
-  const file = require.resolve(id);
+  let file;
+  try {
+    file = require.resolve(id);
+  } catch {
+    return; // another version of the SDK, which keeps it elsewhere: loaded as ever
+  }
   if (require.cache[file] !== undefined) return;
   const standIn = new Module(file);
   const load = () => {

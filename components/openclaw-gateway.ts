@@ -243,7 +243,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         },
       },
       // The Pod must not run for a moment before the policy that confines it.
-      { parent: this, dependsOn: [policy, ...dependencies(opts)], customTimeouts: { create: "15m", update: "20m" } },
+      { parent: this, dependsOn: policy, customTimeouts: { create: "15m", update: "20m" } },
     );
 
     this.service = service.metadata.name;
@@ -273,13 +273,4 @@ function scheduling(options: SchedulingOptions): Partial<types.input.core.v1.Pod
       })),
     }),
   };
-}
-
-function dependencies(opts: pulumi.ComponentResourceOptions | undefined): pulumi.Resource[] {
-  const dependsOn = opts?.dependsOn;
-  return Array.isArray(dependsOn)
-    ? (dependsOn as pulumi.Resource[])
-    : dependsOn === undefined
-      ? []
-      : [dependsOn as pulumi.Resource];
 }

@@ -15,7 +15,8 @@ import {
   type Cluster,
   type User,
 } from "@kubernetes/client-node/dist/config_types.js";
-import { parse } from "yaml";
+// The one that Kubernetes's own client reads kubeconfigs with, and that Pulumi has loaded already.
+import { load } from "js-yaml";
 import type { FleetError } from "../components/errors";
 import { AuthExpired, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
 import type { ClusterConfig } from "./schema";
@@ -89,7 +90,7 @@ function expandHome(path: string): string {
 
 function loadKubeconfig(file: string): Kubeconfig {
   try {
-    const raw = (parse(readFileSync(file, "utf8")) ?? {}) as {
+    const raw = (load(readFileSync(file, "utf8")) ?? {}) as {
       clusters?: unknown;
       users?: unknown;
       contexts?: unknown;

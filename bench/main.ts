@@ -32,7 +32,10 @@ async function main(): Promise<void> {
     .opts<{ runs: number; json?: boolean }>();
 
   const interruption = new AbortController();
-  const interrupt = () => interruption.abort(new FleetError({ what: "interrupted" }));
+  const interrupt = () => {
+    process.exitCode = 130;
+    interruption.abort(new FleetError({ what: "interrupted" }));
+  };
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   const results = await bench(options.runs, interruption.signal);
   writeFileSync(LATEST, `${JSON.stringify(results.verdicts, null, 2)}\n`);
@@ -80,5 +83,5 @@ function parseRuns(value: string): number {
 
 main().catch((error: unknown) => {
   process.stderr.write(`error: ${error instanceof FleetError ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode ??= 1;
 });

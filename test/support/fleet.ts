@@ -60,6 +60,7 @@ export class TestFleet {
       return new TestFleet(folder, clusters, pulumi);
     } catch (error) {
       await stopClusters(folder);
+      rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }

@@ -11,7 +11,16 @@ import { measure } from "./measure";
 import { inSequence, type Cost } from "./statistics";
 
 /** What is measured; one round measures each of them once. */
-export const contestants = ["upOne", "upTwo", "previewOne", "previewTwo", "previewEmpty", "kubectl", "helm"] as const;
+export const contestants = [
+  "upOne",
+  "upTwo",
+  "previewOne",
+  "previewTwo",
+  "previewEmpty",
+  "previewFloor",
+  "kubectl",
+  "helm",
+] as const;
 export type Contestant = (typeof contestants)[number];
 
 /** The costs of one round. */
@@ -24,7 +33,7 @@ export class Contest {
   private constructor(
     private readonly fleet: TestFleet,
     private readonly helm: string,
-    private readonly empty: string,
+    private readonly projects: { empty: string; floor: string },
     private readonly packages: Packages,
     /** Kubernetes objects that one cell and two cells register. */
     readonly objects: { one: number; two: number },
@@ -34,8 +43,11 @@ export class Contest {
   /** Prepares what is not to be measured, and warms up what reads files or compiles on its first run. */
   static async prepare(fleet: TestFleet, signal: AbortSignal): Promise<Contest> {
     const { helm } = await ensureTools(["helm"], { signal });
-    const empty = await emptyProject(fleet);
     const [first] = clusterNames(fleet);
+    const projects = {
+      empty: await project(fleet, "empty", ""),
+      floor: await project(fleet, "floor", floorProgram(mergedKubeconfig(fleet.folder), first)),
+    };
     await fleet.configure("warm-up-one", stackConfig([first]));
     await fleet.configure("warm-up-two", stackConfig(clusterNames(fleet)));
     await fleet.up("warm-up-one");
@@ -52,7 +64,7 @@ export class Contest {
       rendered.map(({ manifest }) => manifest),
       secrets,
     );
-    return new Contest(fleet, helm.path, empty, packages, { one, two }, signal);
+    return new Contest(fleet, helm.path, projects, packages, { one, two }, signal);
   }
 
   /** Measures each once, one after the other, so that a slower or busier machine is so for all. */
@@ -62,16 +74,23 @@ export class Contest {
     const helm = await this.#helmInstall(first);
     const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet));
     const kubectl = await this.#kubectlApply(first);
-    const previewEmpty = await this.#measure(this.fleet.pulumi.cli, emptyPreview, this.empty);
+    const previewEmpty = await this.#preview("empty");
+    const previewFloor = await this.#preview("floor");
     return {
       upOne: one.up,
       previewOne: one.preview,
       upTwo: two.up,
       previewTwo: two.preview,
       previewEmpty,
+      previewFloor,
       kubectl,
       helm,
     };
+  }
+
+  #preview(stack: "empty" | "floor"): Promise<Cost> {
+    const args = ["preview", "--expect-no-changes", "--stack", stack, "--non-interactive"];
+    return this.#measure(this.fleet.pulumi.cli, args, this.projects[stack]);
   }
 
   /** A new stack on clusters without its namespaces, and a preview of what is up. */
@@ -134,21 +153,29 @@ export class Contest {
   }
 }
 
-const emptyPreview = ["preview", "--stack", "empty", "--non-interactive"];
+/** The least that a program with a Kubernetes provider can do: what it costs is no program's doing. */
+function floorProgram(kubeconfig: string, context: string): string {
+  return `
+const { Provider } = require("@pulumi/kubernetes/provider");
+const { ConfigMap } = require("@pulumi/kubernetes/core/v1");
+const provider = new Provider("floor", ${JSON.stringify({ kubeconfig, context, clusterIdentifier: context })});
+new ConfigMap("floor", { metadata: { name: "floor", namespace: "default" }, data: {} }, { provider });
+`;
+}
 
-/** A project like ours with a program that does nothing, brought up once. */
-async function emptyProject(fleet: TestFleet): Promise<string> {
-  const folder = join(fleet.folder, "empty");
+/** A project like ours with a program of its own, brought up once. */
+async function project(fleet: TestFleet, name: string, program: string): Promise<string> {
+  const folder = join(fleet.folder, name);
   mkdirSync(folder);
   writeFileSync(
     join(folder, "Pulumi.yaml"),
-    stringify({ name: "empty", runtime: { name: "nodejs", options: { typescript: false } }, main: "index.js" }),
+    stringify({ name, runtime: { name: "nodejs", options: { typescript: false } }, main: "index.js" }),
   );
-  writeFileSync(join(folder, "index.js"), "");
+  writeFileSync(join(folder, "index.js"), program);
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
   for (const args of [
-    ["stack", "init", "empty"],
-    ["up", "--yes", "--skip-preview", "--stack", "empty"],
+    ["stack", "init", name],
+    ["up", "--yes", "--skip-preview", "--stack", name],
   ]) {
     await measure({
       program: fleet.pulumi.cli,

@@ -14,6 +14,7 @@ const names: Record<Contestant, string> = {
   previewOne: "pulumi preview, 1 cell",
   previewTwo: "pulumi preview, 2 cells on 2 clusters",
   previewEmpty: "pulumi preview, empty program",
+  previewFloor: "pulumi preview, 1 ConfigMap",
   kubectl: "kubectl apply --server-side, wait",
   helm: "helm install --wait",
 };

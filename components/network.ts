@@ -1,6 +1,8 @@
 import { BlockList, isIP } from "node:net";
 import type { types } from "@pulumi/kubernetes";
 import { ValidationFailed } from "./errors";
+import { selectorLabels } from "./labels";
+import type { Endpoint } from "./part";
 
 /**
  * Never reachable through a rule for the internet: private ranges, carrier-grade NAT, link-local with the cloud
@@ -74,6 +76,31 @@ function privateRangesWithin(cidr: string, family: Family, prefix: number): stri
     const [network = "", length] = range.split("/");
     return prefix < Number(length) && opened.check(network, family);
   });
+}
+
+type NetworkPolicyPeer = types.input.networking.v1.NetworkPolicyPeer;
+
+/** The Pods of a part of the same cell. */
+export function podsOf(instance: string, component: string): NetworkPolicyPeer {
+  return { podSelector: { matchLabels: selectorLabels(instance, component) } };
+}
+
+/** TCP to another part of the cell. */
+export function egressToPart(instance: string, { component, port, podPort }: Endpoint): NetworkPolicyEgressRule {
+  return { to: [podsOf(instance, component)], ports: [{ protocol: "TCP", port: podPort ?? port }] };
+}
+
+/** Names are resolved by the cell's DNS filter alone, or by the cluster's DNS where the cell has none. */
+export function egressToDns(instance: string, dns: Endpoint | undefined): NetworkPolicyEgressRule {
+  if (dns === undefined) return egressToClusterDns();
+  const port = dns.podPort ?? dns.port;
+  return {
+    to: [podsOf(instance, dns.component)],
+    ports: [
+      { protocol: "UDP", port },
+      { protocol: "TCP", port },
+    ],
+  };
 }
 
 /** Names are resolved by the cluster's DNS alone. */

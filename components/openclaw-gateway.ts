@@ -18,26 +18,7 @@ import { NODE_UID, restrictedPod } from "./pod-security";
 import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
 import type { ClaimOptions } from "./volume-claims";
 import { registeredArgs } from "./registered-args";
-
-/** A toleration of a node's taint. */
-export interface TolerationOptions {
-  /** The taint's key. */
-  key: string;
-  /** The taint's value; without it, any value is tolerated. */
-  value?: string;
-  /** `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: every effect. */
-  effect?: string;
-}
-
-/** Where the gateway's Pod may run, and how important it is. */
-export interface SchedulingOptions {
-  /** Node labels that a node must have. Default: none. */
-  nodeSelector?: Record<string, string>;
-  /** Taints that are tolerated. Default: none. */
-  tolerations?: TolerationOptions[];
-  /** An existing PriorityClass. Default: the cluster's default. */
-  priorityClassName?: string;
-}
+import { schedulingOf, type SchedulingOptions } from "./scheduling";
 
 /** What a team may tune of its gateway. */
 export interface GatewayOptions {
@@ -217,7 +198,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       enableServiceLinks: false,
       terminationGracePeriodSeconds: plan.gracePeriodSeconds,
       securityContext: restrictedPod(NODE_UID),
-      ...scheduling(args.scheduling ?? {}),
+      ...schedulingOf(args.scheduling),
       ...gatewayPod({
         image: plan.image,
         resources: plan.resources,
@@ -258,19 +239,4 @@ export class OpenClawGateway extends pulumi.ComponentResource {
 
 function sealedArgs(args: OpenClawGatewayArgs): OpenClawGatewayArgs {
   return { ...sealedGateway(args), vaultGitSync: args.vaultGitSync && sealedGitSync(args.vaultGitSync) };
-}
-
-function scheduling(options: SchedulingOptions): Partial<types.input.core.v1.PodSpec> {
-  return {
-    ...(options.nodeSelector && { nodeSelector: options.nodeSelector }),
-    ...(options.priorityClassName && { priorityClassName: options.priorityClassName }),
-    ...(options.tolerations && {
-      tolerations: options.tolerations.map(({ key, value, effect }) => ({
-        key,
-        operator: value === undefined ? "Exists" : "Equal",
-        value,
-        effect,
-      })),
-    }),
-  };
 }

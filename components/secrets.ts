@@ -27,6 +27,16 @@ export interface SecretOptions {
   version?: number;
 }
 
+/** Where External Secrets Operator gets a cell's secrets from. */
+export interface ExternalSecretsOptions {
+  /** The name of an existing SecretStore (in the namespace) or ClusterSecretStore. */
+  store: string;
+  /** `SecretStore` or `ClusterSecretStore`. Default: `ClusterSecretStore`. */
+  storeKind?: string;
+  /** What the names of the cell's secrets in the store begin with, for example `prod/eu/acme/`. Default: the cell's name and a slash. */
+  prefix?: string;
+}
+
 /** The same options with the value marked as a secret: a component's args are kept in Pulumi's state. */
 export function sealed(options: SecretOptions): SecretOptions {
   return options.value === undefined ? options : { ...options, value: pulumi.secret(options.value) };

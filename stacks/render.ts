@@ -78,7 +78,7 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
   const object = value as Record<string, unknown>;
-  if ("4dabf18193072939515e22adb298388d" in object) return plain(object.value);
+  if (pulumi.runtime.specialSigKey in object) return plain(object.value);
   return Object.fromEntries(Object.entries(object).map(([key, item]) => [key, plain(item)]));
 }
 

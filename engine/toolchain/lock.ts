@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import { link, mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ValidationFailed } from "../../components/errors";
-import { run } from "./process";
+import { startTimeOf } from "../process-start";
 
 /** Who holds a lock: a process, told apart from a later one of the same id by when it started. */
 interface Holder {
@@ -42,8 +41,12 @@ export async function withLock<T>(path: string, options: LockOptions, work: () =
       { cause: error },
     );
   });
-  const started = await startTime(process.pid);
-  const mine: Holder = { pid: process.pid, started: started ?? "", host: hostname(), purpose: options.purpose };
+  const mine: Holder = {
+    pid: process.pid,
+    started: startTimeOf(process.pid) ?? "",
+    host: hostname(),
+    purpose: options.purpose,
+  };
   await acquire(path, mine, options);
   const touch = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), touchMs);
   touch.unref();
@@ -106,7 +109,7 @@ async function takeAway(path: string, expected: string): Promise<boolean> {
 
 async function isGone(path: string, holder: Holder): Promise<boolean> {
   if (holder.host !== hostname()) return (await age(path)) > silentMs;
-  const started = await startTime(holder.pid);
+  const started = startTimeOf(holder.pid);
   return started === undefined || started !== holder.started;
 }
 
@@ -116,23 +119,6 @@ async function age(path: string): Promise<number> {
     ({ mtimeMs }) => Date.now() - mtimeMs,
     () => 0,
   );
-}
-
-/** When a process started, in the system's own words; undefined when there is no such process. */
-export async function startTime(pid: number): Promise<string | undefined> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (isCode(error, "ESRCH")) return undefined;
-  }
-  if (process.platform !== "linux") return (await run("ps", ["-o", "lstart=", "-p", String(pid)])).trim();
-  try {
-    // Field 22, counted after the name, which is in brackets and may itself contain blanks and brackets.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop()?.split(" ") ?? [];
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -16,7 +16,7 @@ import {
   type Cluster,
   type ClusterPrograms,
 } from "../../engine/clusters/index";
-import { startTimeOf } from "../../engine/clusters/process";
+import { startTimeOf } from "../../engine/process-start";
 import { ClusterFolder, PROCESS_NAMES } from "../../engine/clusters/state";
 import { clusterPrograms } from "../support/tools";
 

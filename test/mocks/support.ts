@@ -68,14 +68,11 @@ export class Recorder implements pulumi.runtime.Mocks {
   }
 }
 
-const SECRET = "4dabf18193072939515e22adb298388d"; // Pulumi's special signature
-const SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270";
-
 function unwrapSecrets(value: unknown, path: string, found: string[]): unknown {
   if (Array.isArray(value)) return value.map((item, index) => unwrapSecrets(item, `${path}[${String(index)}]`, found));
   if (typeof value !== "object" || value === null) return value;
   const object = value as Record<string, unknown>;
-  if (object[SECRET] === SECRET_VALUE) {
+  if (object[pulumi.runtime.specialSigKey] === pulumi.runtime.specialSecretSig) {
     found.push(path);
     return unwrapSecrets(object.value, path, found);
   }

@@ -14,15 +14,14 @@ import { startClusters, stopClusters } from "../../engine/clusters/index";
 import { freeIndex, freePort, MAX_CLUSTERS, nodePodCidr, planIndexes, rangesOf } from "../../engine/clusters/network";
 import {
   isRunning,
-  parseProcStat,
   readRunning,
   residentMemory,
   startProcess,
-  startTimeOf,
   stopProcess,
   stopRecorded,
   type ProcessRecord,
 } from "../../engine/clusters/process";
+import { parseProcStat, startTimeOf } from "../../engine/process-start";
 import { stagesFile } from "../../engine/clusters/stages";
 import {
   ClusterFolder,

@@ -7,7 +7,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { startTime, withLock } from "../../engine/toolchain/lock";
+import { startTimeOf } from "../../engine/process-start";
+import { withLock } from "../../engine/toolchain/lock";
 
 const lockModule = require.resolve("../../engine/toolchain/lock");
 
@@ -101,7 +102,7 @@ describe("toolchain: locks", function () {
     for (const host of [hostname(), "another-host"]) {
       writeFileSync(
         lock,
-        JSON.stringify({ pid: process.pid, started: await startTime(process.pid), host, purpose: "busy" }),
+        JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid), host, purpose: "busy" }),
       );
       const signal = AbortSignal.timeout(300);
       await assert.rejects(

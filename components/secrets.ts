@@ -59,6 +59,8 @@ export interface ProvideSecretArgs {
   labels: Record<string, string>;
   /** Where it comes from when the option does not say. */
   defaultFrom: SecretFrom;
+  /** What a generated value begins with, for programs that know a key by that. Default: nothing. */
+  generatedPrefix?: string;
 }
 
 /**
@@ -85,8 +87,10 @@ export function provideSecret(
     from === SecretFrom.Value
       ? pulumi.secret(options.value as pulumi.Input<string>)
       : // 43 characters of 62 kinds: 256 bits. No special characters, so that it survives URLs and shells.
-        new RandomPassword(name, { length: 43, special: false, keepers: { version: String(version) } }, { parent })
-          .result;
+        generated(
+          new RandomPassword(name, { length: 43, special: false, keepers: { version: String(version) } }, { parent }),
+          args.generatedPrefix,
+        );
   const secret = new Secret(
     name,
     {
@@ -98,6 +102,10 @@ export function provideSecret(
     { parent },
   );
   return { secretName: secret.metadata.name, key: args.env, version, value: pulumi.secret(value) };
+}
+
+function generated({ result }: RandomPassword, prefix = ""): pulumi.Output<string> {
+  return prefix === "" ? result : pulumi.interpolate`${prefix}${result}`;
 }
 
 /** A value says by itself that it is given. */

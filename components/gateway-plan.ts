@@ -5,8 +5,9 @@ import { gatewayResources, VAULT_PATH, type ContainerResources } from "./gateway
 import { assertGatewaySecrets } from "./gateway-secrets";
 import { assertGitSync, type GitSyncOptions } from "./git-sync";
 import { resolveImage } from "./images";
-import { egressTo, egressToClusterDns } from "./network";
+import { egressTo } from "./network";
 import type { GatewayOptions } from "./openclaw-gateway";
+import type { Connections } from "./openclaw/connections";
 import { configHash, configText, gatewayConfig } from "./openclaw/config";
 import { assertGracePeriod, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
 import { assertSecret, SecretFrom } from "./secrets";
@@ -19,6 +20,7 @@ export interface GatewaySurroundings {
   trustedProxies?: string[];
   vault: boolean;
   gitSync?: GitSyncOptions;
+  connections?: Connections;
 }
 
 /** A gateway's options, checked and complete. */
@@ -30,6 +32,7 @@ export interface GatewayPlan {
   configText: string;
   configHash: string;
   stateClaim: types.input.core.v1.PersistentVolumeClaimSpec;
+  /** Destinations outside of the cell. */
   egress: types.input.networking.v1.NetworkPolicyEgressRule[];
 }
 
@@ -39,7 +42,7 @@ export interface GatewayPlan {
  * @throws ValidationFailed naming the option and the fix.
  */
 export function planGateway(options: GatewayOptions, surroundings: GatewaySurroundings): GatewayPlan {
-  const { environment, publicOrigin, trustedProxies = [], vault, gitSync } = surroundings;
+  const { environment, publicOrigin, trustedProxies = [], vault, gitSync, connections } = surroundings;
   const gracePeriodSeconds = options.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
   assertGracePeriod(gracePeriodSeconds);
   const openclaw = options.openclaw ?? {};
@@ -62,6 +65,7 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
       allowedOrigins: publicOrigin === undefined ? [] : [publicOrigin],
       trustedProxies,
       vaultPath: vault ? VAULT_PATH : undefined,
+      connections,
     }),
   );
   return {
@@ -72,7 +76,6 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
     configHash: configHash(text),
     stateClaim: blockClaim(options.state ?? {}, "10Gi", "gateway.state"),
     egress: [
-      egressToClusterDns(),
       ...egressTo(options.egress ?? [], "gateway.egress"),
       ...egressTo(gitSync?.egress ?? [], "vault.gitSync.egress"),
     ],

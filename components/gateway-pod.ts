@@ -45,6 +45,8 @@ interface GatewayPodArgs {
   resources: ContainerResources;
   /** By environment variable. */
   secrets: Record<string, SecretReference>;
+  /** What it needs of other parts. */
+  env: types.input.core.v1.EnvVar[];
   configMap: Input<string>;
   stateClaim: Input<string>;
   vaultClaim: Input<string> | undefined;
@@ -66,6 +68,7 @@ export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSp
         env: [
           ...Object.entries(env).map(([name, value]) => ({ name, value })),
           ...Object.entries(args.secrets).map(([name, reference]) => secretEnv(name, reference)),
+          ...args.env,
         ],
         ports: [{ name: "http", containerPort: GATEWAY_PORT, protocol: "TCP" }],
         resources: { requests, limits },

@@ -7,7 +7,14 @@ import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
 import type { Environment } from "./environment";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { planGateway } from "./gateway-plan";
-import type { EgressRule } from "./network";
+import {
+  connectionEgress,
+  connectionEnv,
+  connectionSecrets,
+  connectionsOf,
+  type GatewayConnections,
+} from "./gateway-connections";
+import { egressToDns, podsOf, type EgressRule } from "./network";
 import { GIT_CREDENTIAL_ENV, sealedGitSync, type GitSyncOptions } from "./git-sync";
 import { gatewayPod, type GatewayResources } from "./gateway-pod";
 import { gatewaySecrets, sealedGateway } from "./gateway-secrets";
@@ -16,9 +23,11 @@ import type { OpenClawOptions } from "./openclaw/options";
 import { GATEWAY_CONFIG_FILE } from "./openclaw/pod";
 import { NODE_UID, restrictedPod } from "./pod-security";
 import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
+import type { Endpoint, PartArgs } from "./part";
 import type { ClaimOptions } from "./volume-claims";
 import { registeredArgs } from "./registered-args";
 import { schedulingOf, type SchedulingOptions } from "./scheduling";
+import { dnsOf } from "./workload";
 
 /** What a team may tune of its gateway. */
 export interface GatewayOptions {
@@ -34,7 +43,7 @@ export interface GatewayOptions {
   token?: SecretOptions;
   /** The API key of each model provider, by the provider's id in `openclaw.models`. */
   providerKeys?: Record<string, SecretOptions>;
-  /** Destinations that the gateway may reach beside the cluster's DNS. Default: none, so a model provider outside of the cell needs a rule. */
+  /** Destinations outside of the cell that the gateway may reach directly. Default: none, so a model provider outside of the cell needs a rule where there is no model proxy. */
   egress?: EgressRule[];
   /** Where its Pod may run, and how important it is. */
   scheduling?: SchedulingOptions;
@@ -42,15 +51,9 @@ export interface GatewayOptions {
   terminationGracePeriodSeconds?: number;
 }
 
-export interface OpenClawGatewayArgs extends GatewayOptions {
-  /** The namespace to run in; its default-deny policy is the Tenancy component's business. */
-  namespace: pulumi.Input<string>;
-  /** The cell that the gateway belongs to. Default: the component's name. */
-  instance?: string;
+export interface OpenClawGatewayArgs extends GatewayOptions, GatewayConnections, PartArgs {
   /** Shown in the Control UI. */
   environment: Environment;
-  /** Labels for every object, for example tenant and region. */
-  labels?: Record<string, string>;
   /** The origin that browsers use, for example `https://openclaw.example.com`. Default: none: the Control UI is reached by port-forward. */
   publicOrigin?: string;
   /** Addresses of the reverse proxies in front of the gateway: the only ones whose forwarded headers count. Default: none. */
@@ -61,8 +64,6 @@ export interface OpenClawGatewayArgs extends GatewayOptions {
   vaultClaim?: pulumi.Input<string>;
   /** Keep that vault in step with a git repository, from a container of its own in the Pod. Default: off. */
   vaultGitSync?: GitSyncOptions;
-  /** Keep the state's volume claim when the stack is destroyed. Default: false. */
-  retain?: boolean;
 }
 
 /**
@@ -76,6 +77,8 @@ export class OpenClawGateway extends pulumi.ComponentResource {
 
   /** The Service's name. */
   readonly service: pulumi.Output<string>;
+  /** Where it listens, for other parts of the cell. */
+  readonly endpoint: Endpoint;
   /** The URL within the cluster. */
   readonly url: pulumi.Output<string>;
   /** The token that clients present; empty when it is an existing Secret, which Pulumi never reads. */
@@ -97,13 +100,14 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       labels: labelsFor(owner),
     });
     const selector = selectorLabels(instance, "gateway");
-    const openclaw = args.openclaw ?? {};
+    const { openclaw = {}, clients = [] } = args;
     const plan = planGateway(args, {
       environment: args.environment,
       publicOrigin: args.publicOrigin,
       trustedProxies: args.trustedProxies,
       vault: args.vaultClaim !== undefined,
       gitSync: args.vaultGitSync,
+      connections: connectionsOf(args),
     });
 
     const secrets = gatewaySecrets(
@@ -133,7 +137,11 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         this,
       ),
     };
-    const usedSecrets = { ...secrets.byEnv, ...(gitSync && { [GIT_CREDENTIAL_ENV]: gitSync.credential }) };
+    const usedSecrets = {
+      ...secrets.byEnv,
+      ...connectionSecrets(args),
+      ...(gitSync && { [GIT_CREDENTIAL_ENV]: gitSync.credential }),
+    };
 
     const configMap = new ConfigMap(
       `${name}-config`,
@@ -174,11 +182,19 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       name,
       {
         metadata: metadata(name, Owner.Platform),
-        // No ingress: the entry, when there is one, adds a policy for its proxy.
+        // The entry, when there is one, adds a policy for its proxy.
         spec: {
           podSelector: { matchLabels: selector },
           policyTypes: ["Ingress", "Egress"],
-          egress: plan.egress,
+          ...(clients.length > 0 && {
+            ingress: [
+              {
+                from: clients.map((client) => podsOf(instance, client)),
+                ports: [{ protocol: "TCP", port: GATEWAY_PORT }],
+              },
+            ],
+          }),
+          egress: [egressToDns(instance, args.dns), ...connectionEgress(instance, args), ...plan.egress],
         },
       },
       { parent: this },
@@ -198,11 +214,13 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       enableServiceLinks: false,
       terminationGracePeriodSeconds: plan.gracePeriodSeconds,
       securityContext: restrictedPod(NODE_UID),
+      ...dnsOf(args.dns, args.namespace),
       ...schedulingOf(args.scheduling),
       ...gatewayPod({
         image: plan.image,
         resources: plan.resources,
         secrets: secrets.byEnv,
+        env: connectionEnv(args),
         configMap: configMap.metadata.name,
         stateClaim: claim.metadata.name,
         vaultClaim: args.vaultClaim,
@@ -228,12 +246,18 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     );
 
     this.service = service.metadata.name;
+    this.endpoint = { component: "gateway", host: service.metadata.name, port: GATEWAY_PORT };
     this.url = pulumi.interpolate`http://${service.metadata.name}.${args.namespace}.svc:${GATEWAY_PORT}`;
     this.token = secrets.token.value ?? pulumi.secret("");
     this.configHash = pulumi.output(plan.configHash);
     this.statefulSet = statefulSet.metadata.name;
     this.configMap = configMap.metadata.name;
-    this.registerOutputs({ service: this.service, url: this.url, configHash: this.configHash });
+    this.registerOutputs({
+      service: this.service,
+      endpoint: this.endpoint,
+      url: this.url,
+      configHash: this.configHash,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Input } from "@pulumi/pulumi";
+import { isIPv6 } from "node:net";
+import { output, type Input, type Output } from "@pulumi/pulumi";
 import type { ExternalSecretsOptions } from "./secrets";
 import type { SchedulingOptions } from "./scheduling";
 
@@ -32,4 +33,9 @@ export interface PartArgs {
   scheduling?: SchedulingOptions;
   /** Keep its volume claims when the stack is destroyed. Default: false. */
   retain?: boolean;
+}
+
+/** The URL of another part; an IPv6 address is put into brackets. */
+export function endpointUrl({ host, port }: Endpoint, path = ""): Output<string> {
+  return output(host).apply((name) => `http://${isIPv6(name) ? `[${name}]` : name}:${String(port)}${path}`);
 }

@@ -42,11 +42,19 @@ export function sealed(options: SecretOptions): SecretOptions {
   return options.value === undefined ? options : { ...options, value: pulumi.secret(options.value) };
 }
 
-/** A secret as a workload refers to it. */
-export interface SecretReference {
-  secretName: pulumi.Output<string>;
+/** A key of a Secret, which another part may have made. */
+export interface SecretKey {
+  /** The Secret's name. */
+  secretName: pulumi.Input<string>;
+  /** The key in it. */
   key: string;
+  /** Raised when the value is rotated: what uses it is rolled. */
   version: number;
+}
+
+/** A secret as a workload refers to it. */
+export interface SecretReference extends SecretKey {
+  secretName: pulumi.Output<string>;
   /** Known for generated and given secrets; undefined for existing ones. Always a Pulumi secret. */
   value?: pulumi.Output<string>;
 }
@@ -143,13 +151,13 @@ export function assertSecret(options: SecretOptions, defaultFrom: SecretFrom, wh
 /** The environment variable that a container reads the secret from. */
 export function secretEnv(
   name: string,
-  reference: SecretReference,
-): { name: string; valueFrom: { secretKeyRef: { name: pulumi.Output<string>; key: string } } } {
+  reference: SecretKey,
+): { name: string; valueFrom: { secretKeyRef: { name: pulumi.Input<string>; key: string } } } {
   return { name, valueFrom: { secretKeyRef: { name: reference.secretName, key: reference.key } } };
 }
 
 /** The Pod annotation that rolls a workload when a secret that it uses is rotated. It tells versions, never values. */
-export function secretVersionsAnnotation(references: Record<string, SecretReference>): Record<string, string> {
+export function secretVersionsAnnotation(references: Record<string, SecretKey>): Record<string, string> {
   const versions = Object.entries(references).map(([name, { version }]) => `${name}=${String(version)}`);
   return { "clawfleet.dev/secret-versions": versions.sort().join(",") };
 }

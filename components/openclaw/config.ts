@@ -1,5 +1,13 @@
 import { createHash } from "node:crypto";
 import { ValidationFailed } from "../errors";
+import {
+  connectionsConfig,
+  embeddingsConfig,
+  MODEL_PROXY_PROVIDER,
+  modelEntry,
+  withAddresses,
+  type Connections,
+} from "./connections";
 import { mergeExtraConfig } from "./extra-config";
 import type { JsonObject, JsonValue } from "./json";
 import { isObject } from "./json";
@@ -10,11 +18,11 @@ import {
   OpenClawEnvironmentColor,
   OpenClawLogLevel,
   OpenClawModelApi,
-  OpenClawModelInput,
   OpenClawToolProfile,
   type OpenClawModels,
   type OpenClawOptions,
 } from "./options";
+import { envSecret } from "./secret-ref";
 import { assertTrustedProxies } from "./trusted-proxies";
 import { assertValidConfig, openclawSchema, type OpenClawConfig } from "./validate";
 
@@ -37,6 +45,8 @@ export interface GatewayContext {
   trustedProxies?: string[];
   /** Where the vault is mounted. @default no vault */
   vaultPath?: string;
+  /** The other parts of the cell that it uses. @default none */
+  connections?: Connections;
   /** @default GATEWAY_PORT */
   port?: number;
 }
@@ -56,10 +66,11 @@ const ENVIRONMENT_COLORS: Record<string, OpenClawEnvironmentColor> = {
 export function gatewayConfig(options: OpenClawOptions, context: GatewayContext): OpenClawConfig {
   assertConsistent(options, context);
   assertTrustedProxies(context.trustedProxies ?? []);
-  const guaranteed = guaranteedConfig(options, context);
-  const typed = mergeAll(optionalConfig(options, context), guaranteed);
+  const connected = connectionsConfig(context.connections ?? {});
+  const guaranteed = mergeAll(guaranteedConfig(options, context), connected.guaranteed);
+  const typed = mergeAll(mergeAll(connected.defaults, optionalConfig(options, context)), guaranteed);
   const config = options.extraConfig === undefined ? typed : mergeExtraConfig(typed, guaranteed, options.extraConfig);
-  assertValidConfig(config);
+  assertValidConfig(withAddresses(config));
   assertNoLiteralSecrets(config);
   return config;
 }
@@ -102,10 +113,6 @@ export function providerKeyEnvs(options: OpenClawOptions): Record<string, string
 /** The variable of the credential that the config refers to: the real gateway refuses a token in trusted-proxy mode. */
 export function authSecretEnv(options: OpenClawOptions): string {
   return options.controlUi?.mode === OpenClawControlUiMode.TrustedProxy ? GATEWAY_PASSWORD_ENV : GATEWAY_TOKEN_ENV;
-}
-
-function envSecret(id: string): JsonObject {
-  return { source: "env", provider: "default", id };
 }
 
 /** What no option and no `extraConfig` changes. */
@@ -191,8 +198,7 @@ function optionalConfig(options: OpenClawOptions, context: GatewayContext): Json
     memory: {
       search: {
         enabled: memorySearch?.enabled ?? true,
-        provider: memorySearch?.provider ?? "none",
-        ...(memorySearch?.model === undefined ? {} : { model: memorySearch.model }),
+        ...embeddingsConfig(memorySearch, context.connections?.modelProxy),
         ...(extraPaths.length === 0 ? {} : { extraPaths }),
       },
     },
@@ -216,14 +222,7 @@ function modelConfig({ primary, fallbacks, providers }: OpenClawModels): JsonObj
       baseUrl: provider.baseUrl,
       api: provider.api ?? OpenClawModelApi.OpenAICompletions,
       ...(provider.apiKey === false ? {} : { apiKey: envSecret(providerKeyEnv(id)) }),
-      models: provider.models.map(({ id: modelId, name, reasoning, input, contextWindow, maxTokens }) => ({
-        id: modelId,
-        name: name ?? modelId,
-        reasoning: reasoning ?? false,
-        input: input ?? [OpenClawModelInput.Text],
-        ...(contextWindow === undefined ? {} : { contextWindow }),
-        ...(maxTokens === undefined ? {} : { maxTokens }),
-      })),
+      models: provider.models.map(modelEntry),
     },
   ]);
   return {
@@ -272,7 +271,7 @@ function assertConsistent(options: OpenClawOptions, context: GatewayContext): vo
       option: `models.providers.${shared[0]}`,
       what: `shares the variable ${shared[1]} with another provider: rename one`,
     });
-  problems.push(...unknownProviders(models));
+  problems.push(...unknownProviders(models, context.connections?.modelProxy !== undefined));
   if (problems.length === 0) return;
   throw new ValidationFailed({
     what: problems.map(({ option, what }) => `gateway.openclaw.${option} ${what}`).join("\n  "),
@@ -280,8 +279,12 @@ function assertConsistent(options: OpenClawOptions, context: GatewayContext): vo
   });
 }
 
-function unknownProviders(models: OpenClawModels | undefined): { option: string; what: string }[] {
-  const known = Object.keys(models?.providers ?? {});
+function unknownProviders(models: OpenClawModels | undefined, modelProxy: boolean): { option: string; what: string }[] {
+  const own = Object.keys(models?.providers ?? {});
+  if (modelProxy && own.includes(MODEL_PROXY_PROVIDER)) {
+    return [{ option: `models.providers.${MODEL_PROXY_PROVIDER}`, what: "is the cell's model proxy: rename this one" }];
+  }
+  const known = modelProxy ? [...own, MODEL_PROXY_PROVIDER] : own;
   if (known.length === 0) return [];
   const named: [string, string][] = (models?.fallbacks ?? []).map((model, index) => [
     `models.fallbacks[${index}]`,

@@ -3,8 +3,9 @@ import type { AgentStackArgs } from "../components/agent-stack";
 import type { Environment } from "../components/environment";
 import { ValidationFailed } from "../components/errors";
 import { SecretFrom, type SecretOptions } from "../components/secrets";
+import { componentArgs, referredType, type PropertySpec } from "./component-schema";
 import type { Cell } from "./config";
-import type { SecretConfig } from "./schema";
+import { SECRET_TYPE, type SecretConfig } from "./schema";
 
 /** Reads a secret of the stack's config by its key. */
 type ReadSecret = (key: string) => Input<string>;
@@ -16,37 +17,44 @@ export function cellArgs(
   podCidrs: string[],
   readSecret: ReadSecret,
 ): AgentStackArgs {
-  const { gateway, vault, ...rest } = cell.config;
-  const secret = (config: SecretConfig, where: string) => secretOptions(config, where, readSecret);
   return {
-    ...rest,
+    ...(withSecrets(cell.config, componentArgs("AgentStack"), "cell", readSecret) as object),
     environment,
     region: cell.cluster.region,
     podCidrs,
-    ...(gateway && {
-      gateway: {
-        ...gateway,
-        token: gateway.token && secret(gateway.token, "cell.gateway.token"),
-        providerKeys:
-          gateway.providerKeys &&
-          Object.fromEntries(
-            Object.entries(gateway.providerKeys).map(([id, key]) => [
-              id,
-              secret(key, `cell.gateway.providerKeys.${id}`),
-            ]),
-          ),
-      },
-    }),
-    ...(vault && {
-      vault: {
-        ...vault,
-        gitSync: vault.gitSync && {
-          ...vault.gitSync,
-          credential: secret(vault.gitSync.credential, "cell.vault.gitSync.credential"),
-        },
-      },
-    }),
   };
+}
+
+/** The same settings, with every secret's value in the place of its key. */
+function withSecrets(
+  settings: object,
+  properties: Record<string, PropertySpec>,
+  where: string,
+  readSecret: ReadSecret,
+): unknown {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => {
+      const property = properties[key];
+      return [key, property === undefined ? value : valueOf(value, property, `${where}.${key}`, readSecret)];
+    }),
+  );
+}
+
+function valueOf(value: unknown, property: PropertySpec, where: string, readSecret: ReadSecret): unknown {
+  const { items, additionalProperties } = property;
+  if (Array.isArray(value))
+    return value.map((item, index) => valueOf(item, items ?? {}, `${where}[${String(index)}]`, readSecret));
+  if (typeof value !== "object" || value === null) return value;
+  const referred = referredType(property);
+  if (referred?.name === SECRET_TYPE) return secretOptions(value, where, readSecret);
+  if (referred !== undefined) return withSecrets(value, referred.spec.properties ?? {}, where, readSecret);
+  if (additionalProperties === undefined) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      valueOf(item, additionalProperties, `${where}.${key}`, readSecret),
+    ]),
+  );
 }
 
 function secretOptions({ configKey, ...options }: SecretConfig, where: string, readSecret: ReadSecret): SecretOptions {

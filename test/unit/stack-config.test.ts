@@ -80,7 +80,7 @@ describe("the config of a stack", () => {
       [
         "that resembles none",
         () => withCell({ vault: { somethingElse: 1 } }),
-        /clawfleet:cell\.vault\.somethingElse: unknown key; known keys: enabled, volume, gitSync/,
+        /clawfleet:cell\.vault\.somethingElse: unknown key; known keys: enabled, gitSync, volume/,
       ],
     ];
     for (const [where, action, message] of unknown) {
@@ -229,8 +229,8 @@ describe("the args of a cell", () => {
       region: "eu-west",
       tenant: "acme",
       podCidrs: ["10.42.0.0/16"],
-      gateway: { state: { size: "20Gi" }, token: undefined, providerKeys: undefined },
-      vault: { enabled: false, gitSync: undefined },
+      gateway: { state: { size: "20Gi" } },
+      vault: { enabled: false },
     });
   });
 

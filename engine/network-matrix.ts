@@ -74,9 +74,7 @@ export function networkMatrix(policies: NetworkPolicyManifest[], pods: PodGroup[
       to: to.component,
       ports: common(
         allowed(policies, from, "Egress", (peer) => matchesPod(peer, from.namespace, to)),
-        to === CLUSTER_DNS
-          ? ["any"]
-          : allowed(policies, to, "Ingress", (peer) => matchesPod(peer, to.namespace, from)),
+        to === CLUSTER_DNS ? ["any"] : allowed(policies, to, "Ingress", (peer) => matchesPod(peer, to.namespace, from)),
       ),
     })),
   );

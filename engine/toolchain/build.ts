@@ -37,7 +37,7 @@ const buildArgs = ["-mod=readonly", "-trimpath", "-buildvcs=false"] as const;
 
 /** The linker's flags of a module: stripped, with the versions that its programs report. */
 export function linkerFlags(module: ModuleName): string {
-  const variables = Object.entries(versionVariables[module]).map(([name, value]) => `-X ${name}=${value}`);
+  const variables = Object.entries(versionVariables[module] ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   return ["-s", "-w", ...variables].join(" ");
 }
 

@@ -6,7 +6,7 @@ import { cacheDir, context, modulesDir, platform, type ToolchainOptions } from "
 import { findPresent } from "./ensure";
 import { findInstalled } from "./find";
 import { officialVersion } from "./official";
-import { toolNames, toolSpecs, type ToolName } from "./tools";
+import { toolSpecs, userTools, type ToolName } from "./tools";
 import { describeRange } from "./version";
 
 /** One line of `make doctor`. */
@@ -24,7 +24,7 @@ export interface DoctorRow {
 
 /** What of the toolchain is there, where and in which version. Neither downloads nor builds. */
 export async function doctor(
-  names: readonly ToolName[] = toolNames,
+  names: readonly ToolName[] = userTools,
   options: ToolchainOptions = {},
 ): Promise<DoctorRow[]> {
   const ctx = context(options);
@@ -47,7 +47,7 @@ export async function doctor(
       go instanceof FleetError ? `a build needs Go: ${go.message.split("\n")[0]}` : `built ${describeBuild([name])}`;
     const steps = [
       ...rejected,
-      `downloaded ${officialVersion(name)} on first use, else ${build}`,
+      spec.official === undefined ? build : `downloaded ${officialVersion(name)} on first use, else ${build}`,
       `or ${spec.install}`,
     ];
     return { name, want, source: "missing", action: steps.join("; ") };

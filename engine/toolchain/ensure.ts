@@ -53,7 +53,7 @@ async function downloadMissing(
   const reasons = new Map<ToolName, string>();
   // The CLI first, since it installs the plugins.
   const missing = names
-    .filter((name) => !tools.has(name))
+    .filter((name) => !tools.has(name) && toolSpecs[name].official !== undefined)
     .sort((a, b) => Number(b === "pulumi") - Number(a === "pulumi"));
   for (const name of missing) {
     const tool = await downloadOfficial(name, tools.get("pulumi"), hosts, reasons, ctx);
@@ -66,7 +66,10 @@ async function downloadMissing(
 
 function fail(names: readonly ToolName[], reasons: ReadonlyMap<ToolName, string>, error: unknown): never {
   if (!(error instanceof FleetError)) throw error;
-  const lines = names.map((name) => `${name}: ${toolSpecs[name].install} (download: ${reasons.get(name) ?? "failed"})`);
+  const lines = names.map((name) => {
+    const { install, official } = toolSpecs[name];
+    return `${name}: ${install}${official === undefined ? "" : ` (download: ${reasons.get(name) ?? "failed"})`}`;
+  });
   throw new NotFound(
     {
       what: `${names.join(", ")} can be neither found nor downloaded nor built. ${error.message.split("\n  Fix: ")[0]}`,

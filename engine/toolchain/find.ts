@@ -78,7 +78,7 @@ async function findProgram(name: ToolName, ctx: Context): Promise<Found> {
 
 function findPlugin(name: ToolName, ctx: Context): Found | undefined {
   const { official, version } = toolSpecs[name];
-  if (official.kind !== "plugin") return undefined;
+  if (official?.kind !== "plugin") return undefined;
   const home = join(ctx.env.HOME ?? homedir(), ".pulumi");
   for (const dir of [ctx.env.PULUMI_HOME ?? home, home]) {
     const folder = join(dir, "plugins", `resource-${official.plugin}-v${version}`);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { FleetError, Unreachable, ValidationFailed } from "../../components/errors";
+import { FleetError, NotFound, Unreachable, ValidationFailed } from "../../components/errors";
 import { cacheDir, platform, type Context } from "./context";
 import { downloadProgram, type ReleaseHosts } from "./download";
 import { isProgram, type Tool } from "./find";
@@ -20,15 +20,15 @@ export function officialPath(name: ToolName, ctx: Pick<Context, "env">): { folde
   const { official, version } = toolSpecs[name];
   const { os, arch } = platform();
   // The CLI's archive has the language host beside the CLI, so both have one folder.
-  const id = official.kind === "npm" ? `pulumi-${toolSpecs.pulumi.version}` : `${name}-${version}`;
+  const id = official?.kind === "npm" ? `pulumi-${toolSpecs.pulumi.version}` : `${name}-${version}`;
   const folder = join(cacheDir(ctx.env), "download", `${id}-${os}-${arch}`);
-  return { folder, program: official.kind === "npm" ? join(folder, "bin", name) : join(folder, name) };
+  return { folder, program: official?.kind === "npm" ? join(folder, "bin", name) : join(folder, name) };
 }
 
 /** The version that is downloaded: the language host comes with the CLI and counts as its version. */
 export function officialVersion(name: ToolName): string {
   const { official, version } = toolSpecs[name];
-  return official.kind === "npm" ? toolSpecs.pulumi.version : version;
+  return official?.kind === "npm" ? toolSpecs.pulumi.version : version;
 }
 
 /** The official one of a tool, if it was downloaded before. */
@@ -80,7 +80,7 @@ export async function downloadOfficial(
 
 async function assertReachable(name: ToolName, hosts: ReleaseHosts): Promise<void> {
   const { official } = toolSpecs[name];
-  const host = official.kind === "release" ? hosts.address(official.release(platform()).url).hostname : pulumiHost;
+  const host = official?.kind === "release" ? hosts.address(official.release(platform()).url).hostname : pulumiHost;
   const why = await hosts.unusable(host);
   if (why !== undefined) throw new Unreachable({ what: why, where: host });
 }
@@ -98,7 +98,9 @@ async function fetchInto(
   const env = { ...ctx.env, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true" };
   const options = { cwd: work, env, signal: ctx.signal, timeout: installTimeoutMs };
   const out = join(work, "out");
-  switch (official.kind) {
+  switch (official?.kind) {
+    case undefined:
+      throw new NotFound({ what: "it has no official download", where: name });
     case "release":
       return downloadProgram(official.release(platform()), join(out, name), work, hosts, ctx);
     case "npm": {

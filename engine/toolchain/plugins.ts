@@ -33,12 +33,12 @@ export async function preparePulumiHome(
     pulumi === undefined || languageHost === undefined || (await folderOf(pulumi)) === (await folderOf(languageHost));
   for (const tool of Object.values(tools)) {
     const { official } = toolSpecs[tool.name];
-    if (official.kind === "plugin") {
+    if (official?.kind === "plugin") {
       const folder = join(dir, "plugins", `resource-${official.plugin}-v${tool.version}`);
       await mkdir(folder, { recursive: true });
       await place(tool.path, join(folder, tool.name), "link");
     } else {
-      await place(tool.path, join(binDir, tool.name), official.kind === "npm" && !together ? "file" : "link");
+      await place(tool.path, join(binDir, tool.name), official?.kind === "npm" && !together ? "file" : "link");
     }
   }
   const path = [binDir, ...(env.PATH ?? "").split(delimiter).filter((entry) => entry !== binDir)].join(delimiter);

@@ -49,8 +49,11 @@ export interface ToolSpec {
   accepts: VersionRange;
   /** Arguments that make it print its version; without them a version is known from where it is installed alone. */
   versionArgs?: readonly string[];
-  /** How the official one is got: Pulumi's npm package, Pulumi's plugin installer, or a release file. */
-  official:
+  /**
+   * How the official one is got: Pulumi's npm package, Pulumi's plugin installer, or a release file. Programs that only
+   * our own tests start have none and are built.
+   */
+  official?:
     { kind: "npm" } | { kind: "plugin"; plugin: string } | { kind: "release"; release: (p: Platform) => Release };
   build: BuildTarget;
   /** How to install it by hand. */
@@ -182,8 +185,8 @@ export type ToolName = keyof typeof table;
 /** The table of tools. */
 export const toolSpecs: Readonly<Record<ToolName, ToolSpec>> = table;
 
-/** Every tool's name, in the table's order. */
-export const toolNames = Object.keys(table) as ToolName[];
+/** The tools that a user needs: without those that only our own tests start. */
+export const userTools = (Object.keys(table) as ToolName[]).filter((name) => toolSpecs[name].official !== undefined);
 
 /** What a `pulumi up` of our programs needs. */
 export const pulumiTools = [
@@ -206,7 +209,7 @@ export const clusterTools = [
 const k8sVersion = "k8s.io/component-base/version";
 
 /** `-X` variables that carry the versions; a variable of a package that a program lacks is ignored by the linker. */
-export const versionVariables: Readonly<Record<ModuleName, Readonly<Record<string, string>>>> = {
+export const versionVariables: Readonly<Partial<Record<ModuleName, Readonly<Record<string, string>>>>> = {
   toolchain: {
     "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": `v${pulumi}`,
     "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": table["pulumi-resource-kubernetes"].version,
@@ -217,6 +220,5 @@ export const versionVariables: Readonly<Record<ModuleName, Readonly<Record<strin
     "k8s.io/client-go/pkg/version.gitVersion": `v${kubernetes}`,
   },
   kwok: { "sigs.k8s.io/kwok/pkg/consts.Version": `v${kwok}` },
-  "language-nodejs": {},
   helm: { "helm.sh/helm/v4/internal/version.version": `v${helm}` },
 };

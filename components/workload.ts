@@ -150,10 +150,14 @@ function ingressOf(
     .filter(({ from }) => from.length > 0); // an empty list would mean everyone
 }
 
-/** Pods ask the cell's DNS filter alone; what the kubelet would put into resolv.conf comes from here then. */
+/**
+ * Pods ask the cell's DNS filter alone; what the kubelet would put into resolv.conf comes from here then.
+ * @param ndots names with fewer dots are looked for in the search list first. Default: 5, as the kubelet has it.
+ */
 export function dnsOf(
   dns: Endpoint | undefined,
   namespace: pulumi.Input<string>,
+  ndots = 5,
 ): Partial<types.input.core.v1.PodSpec> {
   if (dns === undefined) return {};
   return {
@@ -161,7 +165,7 @@ export function dnsOf(
     dnsConfig: {
       nameservers: [dns.host],
       searches: [pulumi.interpolate`${namespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"],
-      options: [{ name: "ndots", value: "5" }],
+      options: [{ name: "ndots", value: String(ndots) }],
     },
   };
 }

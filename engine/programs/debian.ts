@@ -175,14 +175,14 @@ class Apt {
     await mkdir(join(this.home, "cache", "archives", "partial"), { recursive: true });
     const machineLists = "/var/lib/apt/lists";
     const fetched = this.hasLists() || args[0] === "update" || !existsSync(machineLists);
-    // Options of the command line come too late for where apt reads its own configuration from; these are all of state.
     const options = {
       "Dir::State": join(this.home, "state"),
       "Dir::State::Lists": fetched ? this.lists : machineLists,
       "Dir::State::status": "/var/lib/dpkg/status",
       "Dir::Cache": join(this.home, "cache"),
       "Debug::NoLocking": "1",
-      "APT::Sandbox::User": process.env.USER ?? "root",
+      // Else root's apt downloads as a user who can't write into the cache.
+      "APT::Sandbox::User": "root",
       "Acquire::Retries": "2",
     };
     const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);

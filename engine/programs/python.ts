@@ -33,10 +33,15 @@ const pythons = { from: 10, to: 13 };
  * The Python packages of engine/programs/requirements/`name`.txt, which pins every one of them by its exact version, in
  * a virtual environment in the user's cache. Once per user, Python version and content of that file.
  * @param progress is told what takes long
+ * @param folder where the file is
  * @throws NotFound without a Python that will do; Unreachable when no package index answers
  */
-export async function pythonPrograms(name: string, progress: (line: string) => void): Promise<PythonPrograms> {
-  const requirements = join(dirname(modulesDir()), "programs", "requirements", `${name}.txt`);
+export async function pythonPrograms(
+  name: string,
+  progress: (line: string) => void,
+  folder = join(dirname(modulesDir()), "programs", "requirements"),
+): Promise<PythonPrograms> {
+  const requirements = join(folder, `${name}.txt`);
   const content = await readFile(requirements, "utf8");
   const python = await findPython();
   const root = join(cacheDir(), "python", environmentName(name, python.version, content));

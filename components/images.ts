@@ -39,6 +39,11 @@ export function catalogueImage(name: string): CatalogueImage {
 const REFERENCE =
   /^(?<repository>[a-z0-9][a-z0-9.-]*(?::\d+)?(?:\/[a-z0-9._-]+)+):(?<tag>[\w][\w.-]{0,127})@(?<digest>sha256:[0-9a-f]{64})$/;
 
+/** Whether a reference has a tag and a digest. */
+export function isPinned(reference: string): boolean {
+  return REFERENCE.test(reference);
+}
+
 /** What a full image reference consists of. */
 export interface ImageReference {
   repository: string;

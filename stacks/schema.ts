@@ -3,7 +3,7 @@ import type { AgentStackArgs } from "../components/agent-stack";
 import { Environment } from "../components/environment";
 import type { SecretOptions } from "../components/secrets";
 import { componentArgs, referredType, type PropertySpec } from "./component-schema";
-import { cidr, formats, itemFormats, name, region } from "./formats";
+import { cidr, formats, itemFormats, name, quantity, region } from "./formats";
 
 /*
  * The shape of a stack's config. A cell's settings are the args of AgentStack; each object refuses what it does not know.
@@ -39,53 +39,87 @@ export type CellConfig = Configured<Omit<AgentStackArgs, FromElsewhere>>;
 /** The type whose values are secrets. */
 export const SECRET_TYPE = "SecretOptions";
 
-const built = new Map<string, z.ZodType>();
+/** Builds schemas from the components' own; the types that they share are built once. */
+class Builder {
+  private readonly built = new Map<string, z.ZodType>();
 
-function object(properties: Record<string, PropertySpec>): z.ZodType {
-  return z.strictObject(
-    Object.fromEntries(
-      Object.entries(properties).map(([key, property]) => {
-        const value = valueOf(property, formats[key], itemFormats[key]);
-        return [key, property.optional ? value.optional() : value];
-      }),
-    ),
-  );
+  /** @param layer whether everything may be left out, and be null, as in a layer that others complete. */
+  constructor(private readonly layer: boolean) {}
+
+  object(properties: Record<string, PropertySpec>): z.ZodType {
+    const schema = z.strictObject(
+      Object.fromEntries(
+        Object.entries(properties).map(([key, property]) => {
+          const value = this.value(property, formats[key], itemFormats[key]);
+          const described = property.description === undefined ? value : value.describe(property.description);
+          return [key, this.layer ? described.nullish() : property.optional ? described.optional() : described];
+        }),
+      ),
+    );
+    return this.layer ? schema : schema.superRefine(limitsCoverRequests);
+  }
+
+  private value(property: PropertySpec, format?: z.ZodType, itemFormat?: z.ZodType): z.ZodType {
+    const { type, items, additionalProperties } = property;
+    const referred = referredType(property);
+    if (referred !== undefined) return this.referred(referred);
+    // A list replaces what earlier layers said, so its items are always complete.
+    if (type === "array") return z.array(items === undefined ? z.unknown() : complete.value(items, itemFormat));
+    if (type === "object") {
+      const value = additionalProperties === undefined ? z.unknown() : this.value(additionalProperties);
+      return z.record(z.string(), this.layer ? value.nullish() : value);
+    }
+    if (format !== undefined) return format;
+    if (type === "boolean") return z.boolean();
+    // Every number among our options counts something; the few that do not have a format.
+    if (type === "number") return z.int();
+    return z.string();
+  }
+
+  private referred({ name: typeName, spec }: NonNullable<ReturnType<typeof referredType>>): z.ZodType {
+    const known = this.built.get(typeName);
+    if (known !== undefined) return known;
+    const properties = spec.properties ?? {};
+    const schema =
+      spec.enum === undefined
+        ? this.object(typeName === SECRET_TYPE ? secretProperties(properties) : properties)
+        : z.enum(spec.enum.map(({ value }) => value));
+    this.built.set(typeName, schema);
+    return schema;
+  }
 }
 
-function valueOf(property: PropertySpec, format?: z.ZodType, itemFormat?: z.ZodType): z.ZodType {
-  const { type, items, additionalProperties } = property;
-  const referred = referredType(property);
-  if (referred !== undefined) return referredSchema(referred);
-  if (type === "array") return z.array(items === undefined ? z.unknown() : valueOf(items, itemFormat));
-  if (type === "object")
-    return z.record(z.string(), additionalProperties === undefined ? z.unknown() : valueOf(additionalProperties));
-  if (format !== undefined) return format;
-  if (type === "boolean") return z.boolean();
-  // Every number among our options counts something; the few that do not have a format.
-  if (type === "number") return z.int();
-  return z.string();
-}
-
-function referredSchema({ name: typeName, spec }: NonNullable<ReturnType<typeof referredType>>): z.ZodType {
-  const known = built.get(typeName);
-  if (known !== undefined) return known;
-  const schema =
-    spec.enum === undefined
-      ? object(typeName === SECRET_TYPE ? secretProperties(spec.properties ?? {}) : (spec.properties ?? {}))
-      : z.enum(spec.enum.map(({ value }) => value));
-  built.set(typeName, schema);
-  return schema;
+/** A container whose limit is below its request is refused by the API server, after everything before it was created. */
+function limitsCoverRequests(settings: Record<string, unknown>, context: z.RefinementCtx): void {
+  for (const [key, request] of Object.entries(settings)) {
+    const limitKey = key.replace(/^requests(?=[A-Z])/, "limits");
+    const limit = settings[limitKey];
+    if (limitKey === key || typeof request !== "string" || typeof limit !== "string") continue;
+    if (quantity(limit) < quantity(request))
+      context.addIssue({
+        code: "custom",
+        path: [limitKey],
+        message: `${limit} is less than ${key}, which is ${request}`,
+      });
+  }
 }
 
 function secretProperties(properties: Record<string, PropertySpec>): Record<string, PropertySpec> {
   const others = Object.entries(properties).filter(([key]) => key !== "value");
-  return { ...Object.fromEntries(others), configKey: { type: "string", optional: true } };
+  const description = "The key of the stack's config that holds it: `pulumi config set --secret secrets:KEY`.";
+  return { ...Object.fromEntries(others), configKey: { type: "string", optional: true, description } };
 }
 
-/** The settings of a cell, as a stack's config gives them. */
-export const cellSchema = object(
-  Object.fromEntries(Object.entries(componentArgs("AgentStack")).filter(([key]) => !FROM_ELSEWHERE.includes(key))),
-) as z.ZodType<CellConfig>;
+const complete = new Builder(false);
+const cellProperties = Object.fromEntries(
+  Object.entries(componentArgs("AgentStack")).filter(([key]) => !FROM_ELSEWHERE.includes(key)),
+);
+
+/** The settings of a cell, complete. */
+export const cellSchema = complete.object(cellProperties) as z.ZodType<CellConfig>;
+
+/** The settings of one layer: nothing has to be there, and null removes what earlier layers said. */
+export const cellLayerSchema = new Builder(true).object(cellProperties);
 
 /** A cluster that the stack has a cell on. */
 export const clusterSchema = z

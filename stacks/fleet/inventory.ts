@@ -1,0 +1,245 @@
+import { join } from "node:path";
+import * as z from "zod";
+import { Environment } from "../../components/environment";
+import { NotFound, ValidationFailed } from "../../components/errors";
+import { nearest } from "../../components/openclaw/nearest";
+import { cidr, name, region } from "../formats";
+import { checked } from "./problems";
+import { readYaml } from "./yaml-file";
+
+/** The inventory's file, in the folder of the stacks. */
+export const INVENTORY_FILE = "fleet.yaml";
+
+const labels = z.record(z.string(), z.string());
+
+/** How credentials are got: a program, as in a kubeconfig. */
+const exec = z.strictObject({
+  command: z.string().describe("The program, for example `aws`."),
+  args: z.array(z.string()).optional().describe("Its arguments; never a secret. Default: none."),
+  env: labels.optional().describe("Its environment on top of ours; never a secret. Default: none."),
+});
+
+/** A cluster, and how it is reached: embedded, by a kubeconfig's context, or by its server with an exec plugin. */
+const clusterSchema = z
+  .strictObject({
+    id: name.describe("Its name in the fleet, and the provider's clusterIdentifier: never change it."),
+    region: region.describe("Its region: a label, and the overlay `region/NAME.yaml`."),
+    labels: labels.optional().describe("What selectors go by. Default: none."),
+    embedded: z.boolean().optional().describe("A local cluster that `make up` starts. Default: false."),
+    kubeconfig: z.string().optional().describe("Path of its kubeconfig. Default: $KUBECONFIG, else ~/.kube/config."),
+    context: z.string().optional().describe("The kubeconfig's context. Default: the only one there is."),
+    server: z.url().optional().describe("The API server's URL; goes with exec, instead of a kubeconfig."),
+    certificateAuthority: z
+      .string()
+      .optional()
+      .describe("Path of the PEM file that the server's certificate is checked with; goes with server."),
+    exec: exec.optional().describe("The program that gets credentials; goes with server."),
+    uid: z
+      .uuid()
+      .optional()
+      .describe("The UID of its kube-system namespace. Without it the identity is unchecked, and a warning says so."),
+    podCidrs: z
+      .array(cidr)
+      .optional()
+      .describe(
+        "The Pod CIDRs, which an entry's proxy in the cluster has its address from. Default: none; known for an embedded one.",
+      ),
+  })
+  .superRefine((cluster, context) => {
+    const ways = [
+      cluster.embedded === true ? "embedded" : undefined,
+      cluster.kubeconfig !== undefined || cluster.context !== undefined ? "kubeconfig and context" : undefined,
+      cluster.server !== undefined || cluster.exec !== undefined ? "server and exec" : undefined,
+    ].filter((way) => way !== undefined);
+    if (ways.length > 1)
+      context.addIssue({
+        code: "custom",
+        message: `is reached in one way, not by ${ways.join(" and by ")}: remove one`,
+      });
+    if ((cluster.server === undefined) !== (cluster.exec === undefined))
+      context.addIssue({ code: "custom", message: "server and exec go together: give both, or a kubeconfig" });
+  });
+
+const selector = z.union(
+  [
+    z.array(z.string()).min(1),
+    z.strictObject({ matchLabels: labels.refine((map) => Object.keys(map).length > 0, "name a label") }),
+  ],
+  "list ids, or give matchLabels",
+);
+
+const cellRule = z.strictObject({
+  environment: z.enum(Environment).describe("The environment of these cells."),
+  clusters: selector.describe("The clusters that get a cell: their ids, or labels that they have."),
+  tenants: selector
+    .optional()
+    .describe("The tenants that get a cell on each of these clusters. Default: one cell without a tenant."),
+  ownStack: z
+    .boolean()
+    .optional()
+    .describe("Each of these cells is a Pulumi stack of its own, named after it. Default: what the environment says."),
+});
+
+export const fleetSchema = z.strictObject({
+  clusters: z.array(clusterSchema).min(1).describe("The clusters of the fleet."),
+  tenants: z
+    .array(z.strictObject({ id: name, labels: labels.optional() }))
+    .optional()
+    .describe("The tenants. Default: none."),
+  environments: z
+    .array(z.strictObject({ id: z.enum(Environment), stacks: z.enum(["environment", "cell"]).optional() }))
+    .optional()
+    .describe(
+      "How an environment's cells make up stacks: one stack for all of them (`environment`), or one for each (`cell`). Default: `environment`.",
+    ),
+  cells: z.array(cellRule).min(1).describe("Which cells there are."),
+});
+
+export type Cluster = z.infer<typeof clusterSchema>;
+type Selector = z.infer<typeof selector>;
+
+/** A cell of the fleet: one tenant on one cluster. */
+export interface FleetCell {
+  /** The cluster's id, and the tenant's behind a hyphen. */
+  id: string;
+  environment: Environment;
+  cluster: Cluster;
+  tenant: string | undefined;
+  /** The Pulumi stack that it is in. */
+  stack: string;
+  /** What selectors go by: the labels of cluster and tenant, and `environment`, `region`, `tenant`, `cluster`. */
+  labels: Record<string, string>;
+}
+
+/** What the inventory comes to. */
+export interface Fleet {
+  clusters: Cluster[];
+  cells: FleetCell[];
+  /** The cells of each stack, by the stack's name. */
+  stacks: Map<string, FleetCell[]>;
+}
+
+/**
+ * Reads the inventory and derives its cells and stacks.
+ * @param folder the folder of the stacks.
+ * @throws NotFound without the file; ValidationFailed with every problem's line.
+ */
+export function readFleet(folder: string): Fleet {
+  const document = readYaml(join(folder, INVENTORY_FILE), INVENTORY_FILE);
+  const at = (path: readonly PropertyKey[]) => `${document.file}:${String(document.lineOf(path))}`;
+  const inventory = checked(fleetSchema, document.value, at);
+  const fail = (path: PropertyKey[], what: string, fix: string): never => {
+    throw new ValidationFailed({ what, where: at(path), fix });
+  };
+  for (const list of ["clusters", "tenants", "environments"] as const) {
+    const ids = (inventory[list] ?? []).map(({ id }) => id);
+    const twice = ids.findIndex((id, index) => ids.indexOf(id) !== index);
+    if (twice >= 0) fail([list, twice, "id"], `${ids[twice] ?? ""} is listed twice`, "give each an id of its own");
+  }
+
+  const tenants = inventory.tenants ?? [];
+  const perCell = new Set((inventory.environments ?? []).filter(({ stacks }) => stacks === "cell").map(({ id }) => id));
+  const cells = new Map<string, FleetCell>();
+  inventory.cells.forEach((rule, index) => {
+    const select = <T extends { id: string; labels?: Record<string, string> }>(
+      all: T[],
+      wanted: Selector,
+      list: "clusters" | "tenants",
+    ): T[] => {
+      const unknown = Array.isArray(wanted) ? wanted.findIndex((id) => all.every((item) => item.id !== id)) : -1;
+      if (Array.isArray(wanted) && unknown >= 0) {
+        const id = wanted[unknown] ?? "";
+        const ids = all.map((item) => item.id);
+        const similar = nearest(id, ids);
+        fail(
+          ["cells", index, list, unknown],
+          `${id} is not among the ${list}`,
+          similar === undefined ? `use one of: ${ids.join(", ") || "none"}` : `did you mean ${similar}?`,
+        );
+      }
+      const found = all.filter((item) => matches(item, wanted));
+      if (found.length === 0)
+        fail(
+          ["cells", index, list],
+          `no one of the ${list} has these labels`,
+          `correct matchLabels, or the labels of the ${list}`,
+        );
+      return found;
+    };
+    const selectedTenants = rule.tenants === undefined ? [undefined] : select(tenants, rule.tenants, "tenants");
+    for (const cluster of select(inventory.clusters, rule.clusters, "clusters")) {
+      for (const tenant of selectedTenants) {
+        const id = tenant === undefined ? cluster.id : `${cluster.id}-${tenant.id}`;
+        if (!name.safeParse(id).success)
+          fail(
+            ["cells", index],
+            `the cell ${id} has a name of more than 32 characters`,
+            "shorten the cluster's or the tenant's id",
+          );
+        if (cells.has(id))
+          fail(["cells", index], `the cell ${id} is there twice`, "let one rule alone select this cluster and tenant");
+        const { environment } = rule;
+        cells.set(id, {
+          id,
+          environment,
+          cluster,
+          tenant: tenant?.id,
+          stack: (rule.ownStack ?? perCell.has(environment)) ? id : environment,
+          labels: {
+            ...cluster.labels,
+            ...tenant?.labels,
+            environment,
+            region: cluster.region,
+            cluster: cluster.id,
+            ...(tenant && { tenant: tenant.id }),
+          },
+        });
+      }
+    }
+  });
+
+  const stacks = new Map<string, FleetCell[]>();
+  for (const cell of cells.values()) stacks.set(cell.stack, [...(stacks.get(cell.stack) ?? []), cell]);
+  for (const [stack, members] of stacks)
+    if (members.some(({ id }) => id === stack) && members.length > 1)
+      fail(["cells"], `the stack ${stack} would be one cell's own and an environment's`, "rename the cluster");
+  return { clusters: inventory.clusters, cells: [...cells.values()], stacks };
+}
+
+function matches({ id, labels: has = {} }: { id: string; labels?: Record<string, string> }, wanted: Selector): boolean {
+  if (Array.isArray(wanted)) return wanted.includes(id);
+  return Object.entries(wanted.matchLabels).every(([key, value]) => has[key] === value);
+}
+
+/**
+ * A cell by its id.
+ * @throws NotFound with the nearest id.
+ */
+export function cellById(fleet: Fleet, id: string): FleetCell {
+  const cell = fleet.cells.find((candidate) => candidate.id === id);
+  if (cell !== undefined) return cell;
+  throw unknown(
+    "cell",
+    id,
+    fleet.cells.map((candidate) => candidate.id),
+  );
+}
+
+/**
+ * The cells of a stack.
+ * @throws NotFound with the nearest name.
+ */
+export function cellsOfStack(fleet: Fleet, stack: string): FleetCell[] {
+  const cells = fleet.stacks.get(stack);
+  if (cells !== undefined) return cells;
+  throw unknown("stack", stack, [...fleet.stacks.keys()]);
+}
+
+function unknown(what: string, id: string, known: string[]): NotFound {
+  const similar = nearest(id, known);
+  return new NotFound({
+    what: `there is no ${what} ${id}`,
+    where: INVENTORY_FILE,
+    fix: similar === undefined ? `use one of: ${known.join(", ")}` : `did you mean ${similar}?`,
+  });
+}

@@ -1,0 +1,137 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ValidationFailed } from "../../components/errors";
+import { nearest } from "../../components/openclaw/nearest";
+import { cellLayerSchema, cellSchema, type CellConfig } from "../schema";
+import type { Fleet, FleetCell } from "./inventory";
+import { isMap, mergeLayers, mergeSettings, type Layer, type Merged, type YamlMap } from "./merge";
+import { checked, type Locate } from "./problems";
+import { readYaml, type YamlFile } from "./yaml-file";
+
+/** The folder of the overlays, in the folder of the stacks. */
+export const OVERLAYS_FOLDER = "overlays";
+/** The kinds of overlays, in the order in which they apply; each is a folder, with a file for each name. */
+const KINDS = ["environment", "region", "tenant", "cluster"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** A file of the overlays, checked. */
+interface Overlay extends Layer {
+  document: YamlFile;
+}
+
+/** The overlays of a fleet. Each file is read and checked once, when the first cell needs it. */
+export class Overlays {
+  private readonly read = new Map<string, Overlay | undefined>();
+
+  /** @param folder the folder of the stacks. */
+  constructor(private readonly folder: string) {}
+
+  /**
+   * The settings of a cell: base, environment, region, tenant, cluster, then what comes last.
+   * @param last what the stack's own file says for all of its cells.
+   * @throws ValidationFailed with file, line and path of every problem.
+   */
+  settings(cell: FleetCell, last?: Layer): CellConfig {
+    const layers = this.layers(cell, last);
+    return this.complete(mergeSettings(layers), cell, layers);
+  }
+
+  /** The same with the layer that each value came from. */
+  merged(cell: FleetCell, last?: Layer): Merged {
+    const layers = this.layers(cell, last);
+    const merged = mergeLayers(layers);
+    this.complete(merged.settings, cell, layers);
+    return merged;
+  }
+
+  /**
+   * The files that no cell of the fleet uses: most likely a name that is misspelt.
+   * @returns a description of each, with the name that may be meant.
+   */
+  unused(fleet: Fleet): string[] {
+    const names: Record<Kind, Set<string>> = {
+      environment: new Set(fleet.cells.map(({ environment }) => environment)),
+      region: new Set(fleet.clusters.map(({ region }) => region)),
+      tenant: new Set(fleet.cells.flatMap(({ tenant }) => tenant ?? [])),
+      cluster: new Set(fleet.clusters.map(({ id }) => id)),
+    };
+    const folder = join(this.folder, OVERLAYS_FOLDER);
+    return listed(folder)
+      .filter((entry) => entry !== "base.yaml")
+      .flatMap((kind) => {
+        const known = names[kind as Kind] as Set<string> | undefined;
+        if (known === undefined)
+          return [`${OVERLAYS_FOLDER}/${kind}: is no kind of overlay; there are ${KINDS.join(", ")} and base.yaml`];
+        return listed(join(folder, kind)).flatMap((file) => {
+          const name = file.replace(/\.yaml$/, "");
+          if (known.has(name) && file.endsWith(".yaml")) return [];
+          const similar = nearest(name, [...known]);
+          const hint =
+            similar === undefined ? `there are: ${[...known].join(", ") || "none"}` : `did you mean ${similar}.yaml?`;
+          return [`${OVERLAYS_FOLDER}/${kind}/${file}: belongs to no ${kind} of the fleet; ${hint}`];
+        });
+      });
+  }
+
+  /** What applies to a cell, from the first to the last. */
+  layers({ environment, cluster, tenant }: FleetCell, last?: Layer): Layer[] {
+    const files = [
+      "base",
+      `environment/${environment}`,
+      `region/${cluster.region}`,
+      ...(tenant === undefined ? [] : [`tenant/${tenant}`]),
+      `cluster/${cluster.id}`,
+    ];
+    return [...files.map((name) => this.overlay(name)), last].filter((layer) => layer !== undefined);
+  }
+
+  private overlay(name: string): Overlay | undefined {
+    if (!this.read.has(name)) this.read.set(name, this.load(name));
+    return this.read.get(name);
+  }
+
+  private load(name: string): Overlay | undefined {
+    const path = join(this.folder, OVERLAYS_FOLDER, `${name}.yaml`);
+    if (!existsSync(path)) return undefined;
+    const document = readYaml(path, `${OVERLAYS_FOLDER}/${name}.yaml`);
+    return {
+      name,
+      settings: checkedLayer(document.value, (at) => `${document.file}:${String(document.lineOf(at))}`),
+      document,
+    };
+  }
+
+  /** Checks what only the whole can tell, such as a missing key; it is the last layer with a part of the path that is named. */
+  private complete(settings: YamlMap, cell: FleetCell, layers: readonly Layer[]): CellConfig {
+    const locate: Locate = (path) => {
+      const layer = layers.findLast(
+        ({ settings: said }) =>
+          path.length > 0 && isMap(said) && path[0] !== undefined && Object.hasOwn(said, String(path[0])),
+      );
+      const document = layer && (layer as Partial<Overlay>).document;
+      if (document !== undefined) return `cell ${cell.id}: ${document.file}:${String(document.lineOf(path))}`;
+      return `cell ${cell.id}${layer === undefined ? "" : `: ${layer.name}`}`;
+    };
+    return checked(cellSchema, settings, locate);
+  }
+}
+
+/**
+ * Checks the settings of one layer: every key is known and every value is of its kind, but nothing has to be there.
+ * @throws ValidationFailed
+ */
+export function checkedLayer(value: unknown, locate: Locate): YamlMap {
+  const settings = value ?? {};
+  if (!isMap(settings))
+    throw new ValidationFailed({ what: "is no map of settings", where: locate([]), fix: "write `key: value` lines" });
+  checked(cellLayerSchema, settings, locate);
+  return settings;
+}
+
+function listed(folder: string): string[] {
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => !name.startsWith("."))
+        .sort()
+    : [];
+}

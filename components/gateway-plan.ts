@@ -1,6 +1,7 @@
 import type { types } from "@pulumi/kubernetes";
 import type { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
+import { assertExternalSecrets, type ExternalSecretsOptions } from "./external-secrets";
 import { gatewayResources, VAULT_PATH, type ContainerResources } from "./gateway-pod";
 import { assertGatewaySecrets } from "./gateway-secrets";
 import { assertGitSync, type GitSyncOptions } from "./git-sync";
@@ -21,6 +22,7 @@ export interface GatewaySurroundings {
   vault: boolean;
   gitSync?: GitSyncOptions;
   connections?: Connections;
+  externalSecrets?: ExternalSecretsOptions;
 }
 
 /** A gateway's options, checked and complete. */
@@ -42,11 +44,12 @@ export interface GatewayPlan {
  * @throws ValidationFailed naming the option and the fix.
  */
 export function planGateway(options: GatewayOptions, surroundings: GatewaySurroundings): GatewayPlan {
-  const { environment, publicOrigin, trustedProxies = [], vault, gitSync, connections } = surroundings;
+  const { environment, publicOrigin, trustedProxies = [], vault, gitSync, connections, externalSecrets } = surroundings;
   const gracePeriodSeconds = options.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
   assertGracePeriod(gracePeriodSeconds);
   const openclaw = options.openclaw ?? {};
-  assertGatewaySecrets(openclaw, options.token ?? {}, options.providerKeys ?? {});
+  if (externalSecrets !== undefined) assertExternalSecrets(externalSecrets);
+  assertGatewaySecrets(openclaw, options.token ?? {}, options.providerKeys ?? {}, externalSecrets);
   if (gitSync !== undefined) {
     if (!vault) {
       throw new ValidationFailed({
@@ -56,7 +59,7 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
       });
     }
     assertGitSync(gitSync);
-    assertSecret(gitSync.credential, SecretFrom.Value, "vault.gitSync.credential");
+    assertSecret(gitSync.credential, SecretFrom.Value, "vault.gitSync.credential", externalSecrets);
   }
   const text = configText(
     gatewayConfig(openclaw, {

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { authSecretEnv, providerKeyEnvs } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
 import { assertSecret, provideSecret, sealed, SecretFrom, type SecretOptions, type SecretReference } from "./secrets";
@@ -28,6 +29,7 @@ interface GatewaySecretsArgs {
   providerKeys: Record<string, SecretOptions>;
   namespace: pulumi.Input<string>;
   labels: Record<string, string>;
+  externalSecrets?: ExternalSecretsOptions;
 }
 
 /** The secrets that a gateway's config refers to. */
@@ -46,8 +48,9 @@ export function assertGatewaySecrets(
   openclaw: OpenClawOptions,
   token: SecretOptions,
   providerKeys: Record<string, SecretOptions>,
+  externalSecrets?: ExternalSecretsOptions,
 ): void {
-  assertSecret(token, SecretFrom.Generated, "gateway.token");
+  assertSecret(token, SecretFrom.Generated, "gateway.token", externalSecrets);
   const keyEnvs = providerKeyEnvs(openclaw);
   for (const [id, options] of Object.entries(providerKeys)) {
     const where = `gateway.providerKeys.${id}`;
@@ -58,14 +61,14 @@ export function assertGatewaySecrets(
         fix: `define gateway.openclaw.models.providers.${id}, or remove the key`,
       });
     }
-    assertSecret(options, SecretFrom.Value, where);
+    assertSecret(options, SecretFrom.Value, where, externalSecrets);
   }
   for (const id of Object.keys(keyEnvs)) {
-    if (providerKeys[id] === undefined) {
+    if (providerKeys[id] === undefined && externalSecrets === undefined) {
       throw new ValidationFailed({
         what: `the model provider ${id} has no key`,
         where: `gateway.providerKeys.${id}`,
-        fix: "give it a value or an existing Secret, or set apiKey: false on the provider if it needs none",
+        fix: "give it a value, an existing Secret or a store, or set apiKey: false on the provider if it needs none",
       });
     }
   }
@@ -73,10 +76,10 @@ export function assertGatewaySecrets(
 
 /** Provides the gateway's token and the key of every model provider; the options have been checked. */
 export function gatewaySecrets(name: string, args: GatewaySecretsArgs, parent: pulumi.Resource): GatewaySecrets {
-  const { namespace, labels } = args;
+  const { namespace, labels, externalSecrets } = args;
   const tokenEnv = authSecretEnv(args.openclaw);
   const provide = (suffix: string, options: SecretOptions, env: string, defaultFrom: SecretFrom) =>
-    provideSecret(`${name}-${suffix}`, options, { env, namespace, labels, defaultFrom }, parent);
+    provideSecret(`${name}-${suffix}`, options, { env, namespace, labels, defaultFrom, externalSecrets }, parent);
 
   const token = provide("token", args.token, tokenEnv, SecretFrom.Generated);
   const byEnv: Record<string, SecretReference> = { [tokenEnv]: token };

@@ -81,7 +81,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
   readonly endpoint: Endpoint;
   /** The URL within the cluster. */
   readonly url: pulumi.Output<string>;
-  /** The token that clients present; empty when it is an existing Secret, which Pulumi never reads. */
+  /** The token that clients present; empty when it is an existing Secret or comes from a store, which Pulumi never reads. */
   readonly token: pulumi.Output<string>;
   /** The config's hash, as in the ConfigMap's name. */
   readonly configHash: pulumi.Output<string>;
@@ -108,6 +108,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       vault: args.vaultClaim !== undefined,
       gitSync: args.vaultGitSync,
       connections: connectionsOf(args),
+      externalSecrets: args.externalSecrets,
     });
 
     const secrets = gatewaySecrets(
@@ -118,6 +119,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         providerKeys: args.providerKeys ?? {},
         namespace: args.namespace,
         labels: labelsFor(Owner.Platform),
+        externalSecrets: args.externalSecrets,
       },
       this,
     );
@@ -133,6 +135,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
           namespace: args.namespace,
           labels: labelsFor(Owner.Platform),
           defaultFrom: SecretFrom.Value,
+          externalSecrets: args.externalSecrets,
         },
         this,
       ),

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import { output, type Input, type Output } from "@pulumi/pulumi";
-import type { ExternalSecretsOptions } from "./secrets";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import type { SchedulingOptions } from "./scheduling";
 
 /** Where another part of the cell listens. */

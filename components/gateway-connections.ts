@@ -1,14 +1,20 @@
 import type { types } from "@pulumi/kubernetes";
+import { BrowserMode, planBrowser, type BrowserOptions } from "./browser";
+import { browserContainer, browserVolumes } from "./browser-container";
+import { ValidationFailed } from "./errors";
+import { forwarderContainer } from "./gateway-forwarder";
+import type { GatewaySidecars } from "./gateway-pod";
+import { selectorLabels } from "./labels";
 import { egressToPart } from "./network";
 import {
-  AddressEnv,
   HOOKS_TOKEN_ENV,
   MODEL_PROXY_KEY_ENV,
+  SEARCH_TOKEN_ENV,
+  type ConnectedPart,
   type Connections,
-  type ConnectedModels,
 } from "./openclaw/connections";
 import type { OpenClawModel } from "./openclaw/options";
-import { endpointUrl, type Endpoint } from "./part";
+import type { Endpoint } from "./part";
 import { secretEnv, type SecretKey } from "./secrets";
 
 /** A model proxy as a gateway uses it. */
@@ -27,8 +33,10 @@ export interface GatewayModelProxy {
 export interface GatewaySearch {
   /** Where it listens. */
   endpoint: Endpoint;
-  /** The path of its MCP server. Default: `/mcp`. */
+  /** The path of its MCP server (streamable HTTP). Default: `/mcp`. */
   path?: string;
+  /** The token that the gateway presents. */
+  token: SecretKey;
 }
 
 /** Where a gateway's traces, metrics and logs go. */
@@ -47,8 +55,10 @@ export interface GatewayHooks {
 
 /** The other parts of a cell that a gateway uses. Each of them adds its config, its environment and its egress rule. */
 export interface GatewayConnections {
-  /** A browser, by its address: neither Chrome nor OpenClaw accepts a host name. Default: none. */
+  /** A browser that speaks CDP. Default: none. */
   browser?: Endpoint;
+  /** A browser of the gateway's own, as a container in its Pod; it needs the forward proxy. Default: none. */
+  browserSidecar?: BrowserOptions;
   /** The model proxy, as the model provider `litellm`. Default: none. */
   modelProxy?: GatewayModelProxy;
   /** The search service, as the MCP server `search`. Default: none. */
@@ -63,18 +73,26 @@ export interface GatewayConnections {
 
 /** What of the connections the config depends on: known before anything exists. */
 export function connectionsOf(args: GatewayConnections): Connections {
-  const { browser, modelProxy, search, forwardProxy, telemetry, hooks } = args;
-  const models: ConnectedModels | undefined = modelProxy && {
-    models: modelProxy.models,
-    embeddingModel: modelProxy.embeddingModel,
-  };
+  const { browser, browserSidecar, modelProxy, search, forwardProxy, telemetry, hooks } = args;
   return {
-    browser: browser !== undefined,
-    modelProxy: models,
-    search: search !== undefined,
+    browser: browser !== undefined || browserSidecar !== undefined,
+    modelProxy: modelProxy && { models: modelProxy.models, embeddingModel: modelProxy.embeddingModel },
+    search: search && (search.path ?? "/mcp"),
     forwardProxy: forwardProxy !== undefined,
     telemetry: telemetry !== undefined,
     hooks: hooks !== undefined,
+  };
+}
+
+/** Where the connected parts are. */
+export function connectedParts(args: GatewayConnections): Partial<Record<ConnectedPart, Endpoint>> {
+  const { browser, modelProxy, search, forwardProxy, telemetry } = args;
+  return {
+    ...(browser && { browser }),
+    ...(modelProxy && { modelProxy: modelProxy.endpoint }),
+    ...(search && { search: search.endpoint }),
+    ...(forwardProxy && { forwardProxy }),
+    ...(telemetry && { telemetry: telemetry.endpoint }),
   };
 }
 
@@ -83,35 +101,74 @@ export function connectionEgress(
   instance: string,
   args: GatewayConnections,
 ): types.input.networking.v1.NetworkPolicyEgressRule[] {
-  const { browser, modelProxy, search, forwardProxy, telemetry } = args;
-  return [browser, modelProxy?.endpoint, search?.endpoint, forwardProxy, telemetry?.endpoint]
-    .filter((endpoint) => endpoint !== undefined)
-    .map((endpoint) => egressToPart(instance, endpoint));
+  return Object.values(connectedParts(args)).map((endpoint) => egressToPart(instance, endpoint));
 }
 
 /** The environment variables of the connections. */
 export function connectionEnv(args: GatewayConnections): types.input.core.v1.EnvVar[] {
-  const { browser, modelProxy, search, forwardProxy, telemetry } = args;
-  const address = (name: AddressEnv, endpoint: Endpoint | undefined, path = "") =>
-    endpoint === undefined ? [] : [{ name, value: endpointUrl(endpoint, path) }];
-  const attributes = Object.entries(telemetry?.attributes ?? {})
+  const attributes = Object.entries(args.telemetry?.attributes ?? {})
     .map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
     .sort();
   return [
-    ...address(AddressEnv.Browser, browser),
-    ...address(AddressEnv.ModelProxy, modelProxy?.endpoint, "/v1"),
-    ...address(AddressEnv.Search, search?.endpoint, search?.path ?? "/mcp"),
-    ...address(AddressEnv.ForwardProxy, forwardProxy),
-    ...address(AddressEnv.Telemetry, telemetry?.endpoint),
     ...(attributes.length === 0 ? [] : [{ name: "OTEL_RESOURCE_ATTRIBUTES", value: attributes.join(",") }]),
     ...Object.entries(connectionSecrets(args)).map(([name, key]) => secretEnv(name, key)),
   ];
 }
 
 /** The secrets of the connections, by environment variable. */
-export function connectionSecrets({ modelProxy, hooks }: GatewayConnections): Record<string, SecretKey> {
+export function connectionSecrets({ modelProxy, search, hooks }: GatewayConnections): Record<string, SecretKey> {
   return {
     ...(modelProxy && { [MODEL_PROXY_KEY_ENV]: modelProxy.key }),
+    ...(search && { [SEARCH_TOKEN_ENV]: search.token }),
     ...(hooks && { [HOOKS_TOKEN_ENV]: hooks.token }),
+  };
+}
+
+/**
+ * Near the search service: both mount the vault, a volume of one node. Only a preference, since it insists on the
+ * gateway's node already, and two that insist would wait for each other.
+ */
+export function connectionAffinity(
+  instance: string,
+  { search }: GatewayConnections,
+): Partial<types.input.core.v1.PodSpec> {
+  if (search === undefined) return {};
+  return {
+    affinity: {
+      podAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          {
+            weight: 100,
+            podAffinityTerm: {
+              topologyKey: "kubernetes.io/hostname",
+              labelSelector: { matchLabels: selectorLabels(instance, search.endpoint.component) },
+            },
+          },
+        ],
+      },
+    },
+  };
+}
+
+/** The containers beside the gateway that its connections need, and their volumes. */
+export function connectionSidecars(image: string, args: GatewayConnections): GatewaySidecars {
+  const { browser, browserSidecar, forwardProxy } = args;
+  const parts = connectedParts(args);
+  const forwarder = Object.keys(parts).length === 0 ? [] : [forwarderContainer(image, parts)];
+  if (browserSidecar === undefined) return { containers: forwarder, volumes: [] };
+  if (browser !== undefined) {
+    throw new ValidationFailed({
+      what: "the gateway has two browsers: an endpoint and a sidecar",
+      where: "browser.mode",
+      fix: "give browser or browserSidecar",
+    });
+  }
+  const plan = planBrowser(
+    { ...browserSidecar, mode: BrowserMode.Sidecar },
+    { forwardProxy: forwardProxy !== undefined },
+  );
+  return {
+    containers: [...forwarder, browserContainer(plan, { sidecar: true, forwardProxy })],
+    volumes: browserVolumes(plan),
   };
 }

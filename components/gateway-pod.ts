@@ -40,13 +40,21 @@ export interface ContainerResources {
   limits: Record<string, string> & { memory: string };
 }
 
+/** Containers beside the gateway, and the volumes that they bring along. */
+export interface GatewaySidecars {
+  containers: types.input.core.v1.Container[];
+  volumes: types.input.core.v1.Volume[];
+}
+
 interface GatewayPodArgs {
   image: string;
   resources: ContainerResources;
   /** By environment variable. */
   secrets: Record<string, SecretReference>;
-  /** What it needs of other parts. */
+  /** What it needs for other parts. */
   env: types.input.core.v1.EnvVar[];
+  /** Containers that start before it and end after it. */
+  sidecars: GatewaySidecars;
   configMap: Input<string>;
   stateClaim: Input<string>;
   vaultClaim: Input<string> | undefined;
@@ -54,10 +62,13 @@ interface GatewayPodArgs {
 }
 
 /** The container and the volumes of the gateway's Pod. */
-export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSpec, "containers" | "volumes"> {
+export function gatewayPod(
+  args: GatewayPodArgs,
+): Pick<types.input.core.v1.PodSpec, "containers" | "initContainers" | "volumes"> {
   const { requests, limits } = args.resources;
   const env = gatewayEnv({ configDir: CONFIG_DIR, stateDir: STATE_DIR, memoryLimitMi: mebibytes(limits.memory) });
   return {
+    ...(args.sidecars.containers.length > 0 && { initContainers: args.sidecars.containers }),
     containers: [
       {
         name: "gateway",
@@ -93,6 +104,7 @@ export function gatewayPod(args: GatewayPodArgs): Pick<types.input.core.v1.PodSp
         ? []
         : [{ name: "vault", persistentVolumeClaim: { claimName: args.vaultClaim } }]),
       ...(args.gitSync === undefined ? [] : [gitSyncVolume]),
+      ...args.sidecars.volumes,
     ],
   };
 }

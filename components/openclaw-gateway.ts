@@ -8,9 +8,11 @@ import type { Environment } from "./environment";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { planGateway } from "./gateway-plan";
 import {
+  connectionAffinity,
   connectionEgress,
   connectionEnv,
   connectionSecrets,
+  connectionSidecars,
   connectionsOf,
   type GatewayConnections,
 } from "./gateway-connections";
@@ -110,6 +112,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       connections: connectionsOf(args),
       externalSecrets: args.externalSecrets,
     });
+    const sidecars = connectionSidecars(plan.image, args);
 
     const secrets = gatewaySecrets(
       name,
@@ -219,11 +222,13 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       securityContext: restrictedPod(NODE_UID),
       ...dnsOf(args.dns, args.namespace),
       ...schedulingOf(args.scheduling),
+      ...connectionAffinity(instance, args),
       ...gatewayPod({
         image: plan.image,
         resources: plan.resources,
         secrets: secrets.byEnv,
         env: connectionEnv(args),
+        sidecars,
         configMap: configMap.metadata.name,
         stateClaim: claim.metadata.name,
         vaultClaim: args.vaultClaim,

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { ValidationFailed } from "../errors";
 import {
   connectionsConfig,
+  connectionTools,
   embeddingsConfig,
   MODEL_PROXY_PROVIDER,
   modelEntry,
-  withAddresses,
   type Connections,
 } from "./connections";
 import { mergeExtraConfig } from "./extra-config";
@@ -70,7 +70,7 @@ export function gatewayConfig(options: OpenClawOptions, context: GatewayContext)
   const guaranteed = mergeAll(guaranteedConfig(options, context), connected.guaranteed);
   const typed = mergeAll(mergeAll(connected.defaults, optionalConfig(options, context)), guaranteed);
   const config = options.extraConfig === undefined ? typed : mergeExtraConfig(typed, guaranteed, options.extraConfig);
-  assertValidConfig(withAddresses(config));
+  assertValidConfig(config);
   assertNoLiteralSecrets(config);
   return config;
 }
@@ -166,6 +166,9 @@ function authConfig(options: OpenClawOptions): JsonObject {
 /** What options decide, and `extraConfig` may refine. */
 function optionalConfig(options: OpenClawOptions, context: GatewayContext): JsonObject {
   const { controlUi, http, tools, memorySearch, models } = options;
+  // `allow` replaces the profile's tools, so whoever sets it names all of them.
+  const connected = tools?.allow === undefined ? connectionTools(context.connections ?? {}) : [];
+  const alsoAllow = [...new Set([...(tools?.alsoAllow ?? []), ...connected])];
   const extraPaths = [
     ...(context.vaultPath === undefined ? [] : [context.vaultPath]),
     ...(memorySearch?.extraPaths ?? []),
@@ -191,7 +194,7 @@ function optionalConfig(options: OpenClawOptions, context: GatewayContext): Json
     tools: {
       profile: tools?.profile ?? OpenClawToolProfile.Messaging,
       ...(tools?.allow === undefined ? {} : { allow: tools.allow }),
-      ...(tools?.alsoAllow === undefined ? {} : { alsoAllow: tools.alsoAllow }),
+      ...(alsoAllow.length === 0 ? {} : { alsoAllow }),
       ...(tools?.deny === undefined ? {} : { deny: tools.deny }),
     },
     session: { dmScope: options.dmScope ?? OpenClawDmScope.PerChannelPeer },
@@ -300,13 +303,19 @@ function unknownProviders(models: OpenClawModels | undefined, modelProxy: boolea
 }
 
 function assertNoLiteralSecrets(config: OpenClawConfig): void {
-  const paths = literalSecrets(openclawSchema(), config);
+  const paths = [...literalSecrets(openclawSchema(), config), ...literalHookTokens(config)];
   if (paths.length === 0) return;
   throw new ValidationFailed({
     what: `a secret in clear at ${paths.join(", ")}: the config is a ConfigMap that many may read`,
     where: "gateway.openclaw.extraConfig",
     fix: 'refer to an environment variable instead: {"source": "env", "provider": "default", "id": "NAME"}',
   });
+}
+
+/** Where OpenClaw takes text alone, the name of a variable is the only text that is no secret. */
+function literalHookTokens({ hooks }: OpenClawConfig): string[] {
+  if (!isObject(hooks) || typeof hooks.token !== "string") return [];
+  return /^\$\{[A-Z][A-Z0-9_]*\}$/.test(hooks.token) ? [] : ["hooks.token"];
 }
 
 /** Merges two configs that share no leaf. */

@@ -1,37 +1,36 @@
-import { envSecret } from "./secret-ref";
-import type { JsonObject, JsonValue } from "./json";
-import { isObject } from "./json";
+import type { JsonObject } from "./json";
 import { OpenClawModelApi, OpenClawModelInput, type OpenClawMemorySearch, type OpenClawModel } from "./options";
+import { envSecret } from "./secret-ref";
 
 /*
- * What the other parts of a cell add to a gateway's config. Their addresses are known only once they exist, so the
- * config holds `${NAME}`, which OpenClaw replaces from its environment: the config and its hash are known in a
- * preview, and the Pod still rolls when an address changes, because its environment does.
+ * What the other parts of a cell add to a gateway's config. The gateway finds each of them on a port of its own Pod,
+ * where the forwarder listens: the config is known before any address is, and both of OpenClaw's guards accept
+ * loopback. The SSRF policy refuses a browser at a private address, and with a forward proxy (`proxy.proxyUrl`)
+ * loopback alone is reached without it.
  */
 
-/** The environment variables that carry the addresses of other parts. */
-export enum AddressEnv {
-  Browser = "BROWSER_CDP_URL",
-  ModelProxy = "MODEL_PROXY_URL",
-  Search = "SEARCH_MCP_URL",
-  ForwardProxy = "FORWARD_PROXY_URL",
-  Telemetry = "TELEMETRY_OTLP_URL",
-}
+/** Where the forwarder listens for each part, on 127.0.0.1. */
+export const LOCAL_PORTS = { browser: 9222, modelProxy: 4000, search: 8080, forwardProxy: 3128, telemetry: 4318 };
 
-/** The environment variable that carries the token of the hooks; OpenClaw takes no SecretRef there. */
+/** A part that the gateway connects to. */
+export type ConnectedPart = keyof typeof LOCAL_PORTS;
+
+/** The environment variable that carries the token of the hooks: OpenClaw takes no SecretRef there. */
 export const HOOKS_TOKEN_ENV = "OPENCLAW_HOOKS_TOKEN";
 /** The id of the model proxy among the config's model providers. */
 export const MODEL_PROXY_PROVIDER = "litellm";
 /** The environment variable that carries the gateway's key for the model proxy. */
 export const MODEL_PROXY_KEY_ENV = "LITELLM_API_KEY";
-/** The name of the search service among the config's MCP servers; its tools are called `<name>__<tool>`. */
+/** The environment variable that carries the gateway's token for the search service: headers take no SecretRef either. */
+export const SEARCH_TOKEN_ENV = "SEARCH_TOKEN";
+/** The name of the search service among the config's MCP servers. */
 export const SEARCH_SERVER = "search";
 
 /** A model proxy's models. */
 export interface ConnectedModels {
-  /** The models, by the names that the proxy knows them by. */
+  /** By the names that the proxy knows them by; the first one is the default model. */
   models: OpenClawModel[];
-  /** The embedding model, for memory search. Default: none. */
+  /** The embedding model, for memory search. @default none */
   embeddingModel?: string;
 }
 
@@ -39,7 +38,8 @@ export interface ConnectedModels {
 export interface Connections {
   browser?: boolean;
   modelProxy?: ConnectedModels;
-  search?: boolean;
+  /** The path of the search service's MCP server. */
+  search?: string;
   forwardProxy?: boolean;
   telemetry?: boolean;
   hooks?: boolean;
@@ -58,52 +58,64 @@ export function connectionsConfig(connections: Connections): ConnectionsConfig {
   return {
     defaults: {
       ...(model && { agents: { defaults: { model: { primary: `${MODEL_PROXY_PROVIDER}/${model.id}` } } } }),
-      ...(telemetry && { diagnostics: { otel: { traces: true, metrics: true, logs: true, sampleRate: 1 } } }),
+      ...(telemetry && { diagnostics: { otel: { sampleRate: 1, flushIntervalMs: 30_000, captureContent: false } } }),
     },
     guaranteed: {
       ...(browser && { browser: browserConfig() }),
       ...(modelProxy && {
         models: { mode: "replace", providers: { [MODEL_PROXY_PROVIDER]: modelProvider(modelProxy) } },
       }),
-      ...(search && {
-        mcp: { servers: { [SEARCH_SERVER]: { url: variable(AddressEnv.Search), transport: "streamable-http" } } },
+      ...(search !== undefined && { mcp: { servers: { [SEARCH_SERVER]: searchServer(search) } } }),
+      ...(forwardProxy && {
+        proxy: { enabled: true, proxyUrl: localUrl("forwardProxy"), loopbackMode: "gateway-only" },
       }),
-      // Private names and addresses are asked of the proxy too, loopback is not.
-      ...(forwardProxy && { proxy: { enabled: true, proxyUrl: variable(AddressEnv.ForwardProxy) } }),
       ...(telemetry && telemetryConfig()),
-      ...(hooks && { hooks: { enabled: true, token: variable(HOOKS_TOKEN_ENV) } }),
+      ...(hooks && { hooks: { enabled: true, token: `\${${HOOKS_TOKEN_ENV}}`, allowRequestSessionKey: false } }),
     },
   };
+}
+
+/** The tools that a connection is of no use without, and that the profiles of tools leave out. */
+export function connectionTools({ browser }: Connections): string[] {
+  return browser ? ["browser"] : [];
 }
 
 /** Who computes the embeddings of memory search: what the options say, else the model proxy, else nobody. */
 export function embeddingsConfig(options: OpenClawMemorySearch = {}, modelProxy?: ConnectedModels): JsonObject {
   if (options.provider === undefined && modelProxy?.embeddingModel !== undefined) {
-    return {
-      provider: "openai",
-      model: options.model ?? modelProxy.embeddingModel,
-      remote: { baseUrl: variable(AddressEnv.ModelProxy), apiKey: envSecret(MODEL_PROXY_KEY_ENV) },
-    };
+    return { provider: MODEL_PROXY_PROVIDER, model: options.model ?? modelProxy.embeddingModel };
   }
   return { provider: options.provider ?? "none", ...(options.model === undefined ? {} : { model: options.model }) };
 }
 
-/** A browser that runs already, at a literal address: Chrome refuses host names, and so does the SSRF policy. */
+/** A browser that runs already: the gateway starts none itself. */
 function browserConfig(): JsonObject {
   return {
     enabled: true,
     attachOnly: true,
     defaultProfile: "cell",
-    profiles: { cell: { cdpUrl: variable(AddressEnv.Browser), attachOnly: true } },
+    profiles: { cell: { cdpUrl: localUrl("browser"), attachOnly: true } },
   };
 }
 
 function modelProvider({ models }: ConnectedModels): JsonObject {
   return {
-    baseUrl: variable(AddressEnv.ModelProxy),
+    baseUrl: localUrl("modelProxy", "/v1"),
     api: OpenClawModelApi.OpenAICompletions,
     apiKey: envSecret(MODEL_PROXY_KEY_ENV),
     models: models.map(modelEntry),
+  };
+}
+
+function searchServer(path: string): JsonObject {
+  return {
+    url: localUrl("search", path),
+    // OpenClaw would speak SSE otherwise.
+    transport: "streamable-http",
+    headers: { Authorization: `Bearer \${${SEARCH_TOKEN_ENV}}` },
+    connectionTimeoutMs: 5000,
+    requestTimeoutMs: 20_000,
+    supportsParallelToolCalls: true,
   };
 }
 
@@ -114,9 +126,13 @@ function telemetryConfig(): JsonObject {
       enabled: true,
       otel: {
         enabled: true,
-        endpoint: variable(AddressEnv.Telemetry),
+        endpoint: localUrl("telemetry"),
         protocol: "http/protobuf",
         serviceName: "openclaw-gateway",
+        traces: true,
+        metrics: true,
+        logs: true,
+        logsExporter: "otlp",
       },
     },
     plugins: { entries: { "diagnostics-otel": { enabled: true } } },
@@ -135,18 +151,6 @@ export function modelEntry({ id, name, reasoning, input, contextWindow, maxToken
   };
 }
 
-function variable(name: string): string {
-  return `\${${name}}`;
-}
-
-const ADDRESSES: string[] = Object.values(AddressEnv).map(variable);
-
-/** The config as the schema can check it: with an address where OpenClaw will put one. */
-export function withAddresses(config: JsonObject): JsonObject {
-  const replaced = (value: JsonValue): JsonValue => {
-    if (Array.isArray(value)) return value.map(replaced);
-    if (isObject(value)) return withAddresses(value);
-    return typeof value === "string" && ADDRESSES.includes(value) ? "http://192.0.2.1" : value;
-  };
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, replaced(value)]));
+function localUrl(part: ConnectedPart, path = ""): string {
+  return `http://127.0.0.1:${String(LOCAL_PORTS[part])}${path}`;
 }

@@ -75,14 +75,15 @@ export function probeCommand(path: keyof typeof EXPECTED, port = GATEWAY_PORT): 
 
 /**
  * A Kubernetes quantity of memory in MiB, for example `2Gi` or `1500M`.
+ * @param where the option that it comes from, for the message.
  * @throws ValidationFailed for anything else.
  */
-export function mebibytes(quantity: string): number {
+export function mebibytes(quantity: string, where = "gateway.resources"): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?$/.exec(quantity) ?? [];
   if (digits === undefined) {
     throw new ValidationFailed({
       what: `${JSON.stringify(quantity)} is no quantity of memory`,
-      where: "gateway.resources",
+      where,
       fix: "write it as 2Gi or 2048Mi",
     });
   }

@@ -38,7 +38,7 @@ export class Recorder implements pulumi.runtime.Mocks {
     const secrets: string[] = [];
     const inputs = unwrapSecrets(args.inputs, "", secrets) as Record<string, unknown>;
     this.resources.push({ type: args.type, name: args.name, inputs, provider: args.provider ?? "", secrets });
-    return { id: `${args.name}-id`, state: { ...inputs, ...computed(args.type, args.name) } };
+    return { id: `${args.name}-id`, state: { ...inputs, ...computed(args.type, args.name, inputs) } };
   }
 
   call(): Record<string, unknown> {
@@ -84,8 +84,11 @@ function unwrapSecrets(value: unknown, path: string, found: string[]): unknown {
   );
 }
 
+/** The address that every Service gets from the mocks. */
+export const CLUSTER_IP = "10.96.0.7";
+
 /** Secret where the provider's schema says so: the engine honours that, mocks do not. */
-function computed(type: string, name: string): Record<string, unknown> {
+function computed(type: string, name: string, inputs: Record<string, unknown>): Record<string, unknown> {
   switch (type) {
     case "random:index/randomPassword:RandomPassword":
       return { result: pulumi.secret(`generated-${name}`) };
@@ -96,6 +99,8 @@ function computed(type: string, name: string): Record<string, unknown> {
       return { certPem: `cert-${name}` };
     case "tls:index/certRequest:CertRequest":
       return { certRequestPem: `request-${name}` };
+    case "kubernetes:core/v1:Service":
+      return { spec: { clusterIP: CLUSTER_IP, ...(inputs.spec as object) } };
     default:
       return {};
   }

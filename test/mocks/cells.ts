@@ -31,6 +31,8 @@ export interface Container {
   startupProbe?: Record<string, unknown>;
   readinessProbe?: Record<string, unknown>;
   livenessProbe?: Record<string, unknown>;
+  /** `Always` for a sidecar among the init containers. */
+  restartPolicy?: string;
 }
 
 export interface PodSpec extends Record<string, unknown> {

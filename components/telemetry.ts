@@ -1,0 +1,213 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ClickHouse, planClickHouse, type ClickHouseOptions } from "./clickhouse";
+import { ValidationFailed } from "./errors";
+import { Mongo, planMongo, type MongoOptions } from "./mongo";
+import type { Endpoint, PartArgs } from "./part";
+import { registeredArgs } from "./registered-args";
+import { sealed } from "./secrets";
+import {
+  planTelemetryCollector,
+  TelemetryCollector,
+  type ExternalOtlpOptions,
+  type ScrapeTarget,
+  type TelemetryCollectorArgs,
+  type TelemetryCollectorOptions,
+} from "./telemetry-collector";
+import { planTelemetryConsole, TelemetryConsole, type TelemetryConsoleOptions } from "./telemetry-console";
+
+/** Where a cell's telemetry goes. */
+export enum TelemetryMode {
+  /** Into the cell's own ClickHouse, with a console on top. */
+  Own = "own",
+  /** To an OTLP endpoint outside of the cell. */
+  External = "external",
+  /** Nowhere: nothing is measured, and no alert ever fires. */
+  Off = "off",
+}
+
+/** What a team may tune of its cell's telemetry. One switch sets the collector and every sender. */
+export interface TelemetryOptions {
+  /** Where it goes. Default: `own`. */
+  mode?: TelemetryMode;
+  /** The endpoint outside of the cell. Goes with `mode: external`, and only then. */
+  external?: ExternalOtlpOptions;
+  /** The collector, which every mode but `off` has. */
+  collector?: TelemetryCollectorOptions;
+  /** The database, its retention and the alerts. Goes with `mode: own`. */
+  clickhouse?: ClickHouseOptions;
+  /** Whether there is a console. Default: true in `mode: own`. */
+  consoleEnabled?: boolean;
+  /** The console. Goes with `mode: own`. */
+  console?: TelemetryConsoleOptions;
+  /** The console's own database. Goes with `mode: own`. */
+  consoleDatabase?: MongoOptions;
+}
+
+/** What the collector watches by itself, and what it says of the cell. */
+export interface TelemetrySurroundings {
+  /** The gateway, whose health check it watches. Default: it does not. */
+  gateway?: Endpoint;
+  /** The message broker's monitoring port (8222). Default: its queues are not watched. */
+  broker?: Endpoint;
+  /** Other parts whose metrics it fetches. Default: none. */
+  scrape?: ScrapeTarget[];
+  /** TLS Secrets whose certificates it watches. Default: none. */
+  certificates?: string[];
+  /** The cell's forward proxy, through which an external endpoint is reached. Default: directly. */
+  forwardProxy?: Endpoint;
+  /** Attribute `deployment.environment.name` of every signal. Default: none. */
+  environment?: string;
+  /** Attribute `clawfleet.tenant` of every signal. Default: none. */
+  tenant?: string;
+  /** Attribute `clawfleet.region` of every signal. Default: none. */
+  region?: string;
+  /** Attribute `clawfleet.agent` of the signals that do not name their agent. Default: none. */
+  agent?: string;
+  /** Attribute `clawfleet.contract.version` of the signals that do not name it. Default: none. */
+  contractVersion?: string;
+}
+
+export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, PartArgs {}
+
+/**
+ * Checks a cell's telemetry as a whole.
+ * @returns whether there is any.
+ * @throws ValidationFailed naming the option and the fix.
+ */
+export function planTelemetry(options: TelemetryOptions, surroundings: TelemetrySurroundings = {}): boolean {
+  const mode = options.mode ?? TelemetryMode.Own;
+  const only = (option: keyof TelemetryOptions, wanted: TelemetryMode) => {
+    if (options[option] === undefined || mode === wanted) return;
+    throw new ValidationFailed({
+      what: `has no meaning while telemetry.mode is ${mode}`,
+      where: `telemetry.${option}`,
+      fix: `set telemetry.mode to ${wanted}, or leave it out`,
+    });
+  };
+  only("external", TelemetryMode.External);
+  for (const option of ["clickhouse", "consoleEnabled", "console", "consoleDatabase"] as const) {
+    only(option, TelemetryMode.Own);
+  }
+  if (mode === TelemetryMode.Off) return false;
+  if (mode === TelemetryMode.External && options.external === undefined) {
+    throw new ValidationFailed({
+      what: "telemetry.mode is external, and no endpoint is given",
+      where: "telemetry.external.endpoint",
+      fix: "give the endpoint's address, for example https://otlp.example.com, or set telemetry.mode to own",
+    });
+  }
+  const own = mode === TelemetryMode.Own;
+  if (own) {
+    planClickHouse(options.clickhouse ?? {});
+    if (options.consoleEnabled ?? true) {
+      planTelemetryConsole(options.console ?? {});
+      planMongo(options.consoleDatabase ?? {});
+    }
+  }
+  // What it writes into is made later, and has nothing to be checked.
+  const clickhouse = {
+    endpoint: { component: "", host: "", port: 1 },
+    password: { secretName: "", key: "", version: 1 },
+  };
+  planTelemetryCollector(options.collector ?? {}, {
+    ...surroundings,
+    ...(own ? { clickhouse } : { external: options.external }),
+  });
+  return true;
+}
+
+/** A cell's telemetry: collector, database with alerts, and console, connected with each other and with nothing more. */
+export class Telemetry extends pulumi.ComponentResource {
+  static readonly __pulumiType = "clawfleet:index:Telemetry";
+
+  /** Where the parts of the cell send OTLP over HTTP to. */
+  readonly endpoint: Endpoint;
+  /** The collector's Service. */
+  readonly collector: pulumi.Output<string>;
+  /** The console's Service, for a port-forward to port 8080; empty without a console. */
+  readonly console: pulumi.Output<string>;
+
+  constructor(name: string, args: TelemetryArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(Telemetry.__pulumiType, name, registeredArgs(sealedArgs(args)), opts);
+    if (!planTelemetry(args, args)) {
+      throw new ValidationFailed({
+        what: "there is nothing to create",
+        where: "telemetry.mode",
+        fix: "leave the component out instead",
+      });
+    }
+    const instance = args.instance ?? name;
+    const { namespace, labels, dns, externalSecrets, scheduling, retain } = args;
+    const part = { namespace, instance, labels, dns, externalSecrets, scheduling, retain };
+    const own = (args.mode ?? TelemetryMode.Own) === TelemetryMode.Own;
+    const withConsole = own && (args.consoleEnabled ?? true);
+
+    const database = own
+      ? new ClickHouse(
+          `${name}-database`,
+          {
+            ...args.clickhouse,
+            ...part,
+            clients: ["telemetry-collector", ...(withConsole ? ["telemetry-console"] : [])],
+          },
+          { parent: this },
+        )
+      : undefined;
+    const { gateway, broker, scrape, certificates, forwardProxy } = args;
+    const { environment, tenant, region, agent, contractVersion } = args;
+    const collected: TelemetryCollectorArgs = {
+      ...args.collector,
+      ...part,
+      ...{ gateway, broker, scrape, certificates, forwardProxy },
+      ...{ environment, tenant, region, agent, contractVersion },
+      clients: args.clients,
+      external: args.external,
+      clickhouse: database && { endpoint: database.endpoint, password: database.collectorPassword },
+    };
+    const collector = new TelemetryCollector(`${name}-collector`, collected, { parent: this });
+    let console: TelemetryConsole | undefined;
+    if (withConsole && database !== undefined) {
+      const mongo = new Mongo(
+        `${name}-console-database`,
+        { ...args.consoleDatabase, ...part, clients: ["telemetry-console"] },
+        { parent: this },
+      );
+      console = new TelemetryConsole(
+        `${name}-console`,
+        {
+          ...args.console,
+          ...part,
+          // Nobody in the cell: operators come by kubectl port-forward.
+          clients: [],
+          clickhouse: { endpoint: database.endpoint, password: database.consolePassword },
+          mongo: { endpoint: mongo.endpoint, password: mongo.password },
+        },
+        { parent: this },
+      );
+    }
+    this.endpoint = collector.endpoint;
+    this.collector = collector.service;
+    this.console = console?.service ?? pulumi.output("");
+    this.registerOutputs({ collector: this.collector, console: this.console });
+  }
+}
+
+/** The args with every given secret marked as one: they are kept in Pulumi's state. */
+function sealedArgs(args: TelemetryArgs): object {
+  const { external, clickhouse, console, consoleDatabase } = args;
+  return {
+    ...args,
+    ...(external?.headerValue && { external: { ...external, headerValue: sealed(external.headerValue) } }),
+    ...(clickhouse && { clickhouse: sealedIn(clickhouse, ["collectorPassword", "consolePassword", "adminPassword"]) }),
+    ...(console && { console: sealedIn(console, ["password", "sessionSecret"]) }),
+    ...(consoleDatabase && { consoleDatabase: sealedIn(consoleDatabase, ["password"]) }),
+  };
+}
+
+function sealedIn<Options extends object>(options: Options, secrets: (keyof Options)[]): object {
+  const marked = secrets.flatMap((name) => {
+    const secret = options[name];
+    return secret === undefined ? [] : [[name, sealed(secret as Parameters<typeof sealed>[0])]];
+  });
+  return { ...options, ...(Object.fromEntries(marked) as object) };
+}

@@ -31,6 +31,11 @@ const gatewayApi: Source = {
   module: "sigs.k8s.io/gateway-api",
   repository: "kubernetes-sigs/gateway-api",
 };
+const externalSecrets: Source = {
+  pinnedBy: "manifests",
+  module: "github.com/external-secrets/external-secrets",
+  repository: "external-secrets/external-secrets",
+};
 const kwok: Source = { pinnedBy: "kwok", module: "sigs.k8s.io/kwok", repository: "kubernetes-sigs/kwok" };
 
 /**
@@ -44,6 +49,16 @@ export async function ensureManifests(options: ToolchainOptions = {}): Promise<M
     gatewayApiCrds: join(await moduleFiles(gatewayApi, ctx), "config", "crd", "standard"),
     kwokStages: join(await moduleFiles(kwok, ctx), "kustomize", "stage"),
   };
+}
+
+/**
+ * The file of the CustomResourceDefinition of ExternalSecret, got like the manifests. No local cluster needs it: it is for
+ * tests of what the operator would be given.
+ * @throws NotFound, ValidationFailed, Unreachable, Timeout
+ */
+export async function ensureExternalSecretDefinition(options: ToolchainOptions = {}): Promise<string> {
+  const folder = await moduleFiles(externalSecrets, context(options));
+  return join(folder, "config", "crds", "bases", "external-secrets.io_externalsecrets.yaml");
 }
 
 async function moduleFiles(source: Source, ctx: Context): Promise<string> {

@@ -2,5 +2,10 @@ module clawfleet/manifests
 
 go 1.26.0
 
-// Only files are read from it. v1.7.0 is newer, but Go 1.26, which builds everything else here, refuses its go.mod.
-require sigs.k8s.io/gateway-api v1.6.3
+// Only files are read from them.
+require (
+	// v1.3.2 is the newest that is a Go module: the path of v2 lacks the /v2 that Go asks for.
+	github.com/external-secrets/external-secrets v1.3.2
+	// v1.7.0 is newer, but Go 1.26, which builds everything else here, refuses its go.mod.
+	sigs.k8s.io/gateway-api v1.6.3
+)

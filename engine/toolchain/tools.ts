@@ -8,11 +8,13 @@ const pulumi = "3.230.0";
 const etcd = "3.6.8";
 const kwok = "0.8.0";
 const helm = "4.3.1";
+/** The newest Blocky that is a Go module as published; the image in components/images.json is 0.34.0. */
+const blocky = "0.28.2";
 /** The npm package `pulumi` that downloads the CLI; it takes the CLI's version from PULUMI_VERSION. */
 export const pulumiNpmPackage = "pulumi@3.265.0";
 
 /** Go modules under engine/modules that tools are built from. */
-export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm";
+export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky";
 
 /** A program that `go build` makes of one of our modules. */
 export interface BuildTarget {
@@ -177,6 +179,13 @@ const table = {
     build: { module: "helm", package: "helm.sh/helm/v4/cmd/helm", binary: "helm" },
     install: `put helm ${helm} on PATH`,
   },
+  blocky: {
+    version: blocky,
+    accepts: { from: blocky, below: "0.35.0" },
+    versionArgs: ["version"],
+    build: { module: "blocky", package: "github.com/0xERR0R/blocky", binary: "blocky" },
+    install: `put blocky ${blocky} on PATH`,
+  },
 } as const satisfies Record<string, ToolSpec>;
 
 /** Every program that the toolchain can find. */
@@ -221,4 +230,5 @@ export const versionVariables: Readonly<Partial<Record<ModuleName, Readonly<Reco
   },
   kwok: { "sigs.k8s.io/kwok/pkg/consts.Version": `v${kwok}` },
   helm: { "helm.sh/helm/v4/internal/version.version": `v${helm}` },
+  blocky: { "github.com/0xERR0R/blocky/util.Version": `v${blocky}` },
 };

@@ -5,7 +5,7 @@ import { projectRoot } from "../cli/workspace";
 import { mergedKubeconfig } from "../engine/clusters/index";
 import { ensureTools } from "../engine/toolchain/index";
 import { render } from "../stacks/render";
-import type { TestFleet } from "../test/support/fleet";
+import type { FleetOfOneStack, TestFleet } from "../test/support/fleet";
 import { writePackages, type Packages, type SecretData } from "./chart";
 import { measure } from "./measure";
 import { inSequence, type Cost } from "./statistics";
@@ -192,7 +192,7 @@ function clusterNames(fleet: TestFleet): [string, ...string[]] {
 }
 
 /** The cell of the dev stack that has an Ingress, on each of some local clusters. */
-function stackConfig(clusters: string[]): Record<string, unknown> {
+function stackConfig(clusters: string[]): FleetOfOneStack {
   return {
     environment: "dev",
     clusters: clusters.map((id) => ({

@@ -1,15 +1,13 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { parse } from "yaml";
-import type { Environment } from "../components/environment";
-import { NotFound } from "../components/errors";
+import { Environment } from "../components/environment";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
 import { clusterTools, ensureManifests, ensureTools } from "../engine/toolchain";
-import { parseStackConfig } from "../stacks/config";
-import type { StackConfig } from "../stacks/schema";
+import { readFleet, type FleetCell } from "../stacks/fleet/inventory";
+import { cellsOfStack, PROJECT, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
 import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
-import { backendEnv, PROJECT, projectRoot, stateLayout, trackedStackFile, usesLocalBackend } from "./workspace";
+import { backendEnv, projectRoot, stateLayout, usesLocalBackend } from "./workspace";
 import { summarize } from "./summary";
 
 /** Progress goes to standard error, so that standard output is what was asked for. */
@@ -65,7 +63,7 @@ export async function preview(stack: string, policy: boolean, signal: AbortSigna
       "preview",
       "--non-interactive",
       ...stackArgs(pulumi, stack),
-      ...(policy ? policyArgs(trackedConfig(stack).environment) : []),
+      ...(policy ? policyArgs(trackedCells(stack)[0]?.environment ?? Environment.Prod) : []),
     ],
     "correct the cause above",
   );
@@ -127,29 +125,17 @@ function quote(value: string): string {
   return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A stack's config, as its tracked file has it. */
-function trackedConfig(stack: string): StackConfig {
-  const file = trackedStackFile(stack);
-  if (!existsSync(file)) {
-    throw new NotFound({
-      what: `there is no stack ${stack}`,
-      where: file,
-      fix: "use a stack that has a file in stacks/",
-    });
-  }
-  const { config = {} } = (parse(readFileSync(file, "utf8")) ?? {}) as { config?: Record<string, unknown> };
-  const prefix = `${PROJECT}:`;
-  const values = Object.entries(config).flatMap(([key, value]) =>
-    key.startsWith(prefix) ? [[key.slice(prefix.length), value] as const] : [],
-  );
-  return parseStackConfig(Object.fromEntries(values), file);
+/** The cells of a stack, as the tracked files have them. */
+function trackedCells(stack: string): FleetCell[] {
+  const folder = join(projectRoot, "stacks");
+  const files = readStackFiles(folder);
+  return cellsOfStack(readFleet(folder), files, stack, files.get(stack) ?? stackSettings({}, `Pulumi.${stack}.yaml`));
 }
 
-/** The names of the embedded clusters that a stack's config lists. */
+/** The names of the embedded clusters that a stack has cells on. */
 export function embeddedClusters(stack: string): string[] {
-  return trackedConfig(stack)
-    .clusters.filter(({ embedded }) => embedded)
-    .map(({ id }) => id);
+  const embedded = trackedCells(stack).filter(({ cluster }) => cluster.embedded);
+  return [...new Set(embedded.map(({ cluster }) => cluster.id))];
 }
 
 /** Starts the embedded clusters that a stack lists. */

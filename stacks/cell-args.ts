@@ -1,6 +1,5 @@
 import type { Input } from "@pulumi/pulumi";
 import type { AgentStackArgs } from "../components/agent-stack";
-import type { Environment } from "../components/environment";
 import { ValidationFailed } from "../components/errors";
 import { SecretFrom, type SecretOptions } from "../components/secrets";
 import { componentArgs, referredType, type PropertySpec } from "./component-schema";
@@ -11,16 +10,12 @@ import { SECRET_TYPE, type SecretConfig } from "./schema";
 type ReadSecret = (key: string) => Input<string>;
 
 /** Turns a cell's config into the component's args: the secrets are looked up, the rest is passed on. */
-export function cellArgs(
-  cell: Cell,
-  environment: Environment,
-  podCidrs: string[],
-  readSecret: ReadSecret,
-): AgentStackArgs {
+export function cellArgs(cell: Cell, podCidrs: string[], readSecret: ReadSecret): AgentStackArgs {
   return {
     ...(withSecrets(cell.config, componentArgs("AgentStack"), "cell", readSecret) as object),
-    environment,
+    environment: cell.environment,
     region: cell.cluster.region,
+    ...(cell.tenant !== undefined && { tenant: cell.tenant }),
     podCidrs,
   };
 }

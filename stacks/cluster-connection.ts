@@ -19,7 +19,7 @@ import {
 import { load } from "js-yaml";
 import type { FleetError } from "../components/errors";
 import { AuthExpired, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
-import type { ClusterConfig } from "./schema";
+import type { Cluster as FleetCluster } from "./fleet/inventory";
 
 /** Where a cluster is reached: a context of a kubeconfig file. */
 export interface ClusterAddress {
@@ -40,7 +40,7 @@ interface Kubeconfig {
  * @throws NotFound when the file or the context does not exist; ValidationFailed when the context is ambiguous.
  */
 export function locateCluster(
-  cluster: ClusterConfig,
+  cluster: FleetCluster,
   where: string,
   env: NodeJS.ProcessEnv = process.env,
 ): ClusterAddress {

@@ -46,7 +46,7 @@ export async function preflight(
     throw new Conflict({
       what: `this is another cluster: its kube-system namespace has the UID ${uid}, not ${expectedUid}`,
       where,
-      fix: `point context at the right cluster, or correct the uid of ${cell.cluster.id} in clawfleet:clusters`,
+      fix: `point context at the right cluster, or correct the uid of ${cell.cluster.id} in fleet.yaml`,
     });
   }
   assertVersion(version, where);

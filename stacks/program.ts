@@ -6,12 +6,11 @@ import * as tls from "@pulumi/tls";
 import { AgentStack, planAgentStack } from "../components/agent-stack";
 import { cellArgs } from "./cell-args";
 import { locateCluster, openCluster, type ClusterAddress } from "./cluster-connection";
-import { cellsOf, parseStackConfig, type Cell } from "./config";
+import { cellsOf, defaultFolder, type Cell } from "./config";
 import { FleetError } from "../components/errors";
 import { localCluster } from "./local-clusters";
+import { PROJECT } from "./fleet/stacks";
 import { preflight, type ClusterIdentity } from "./preflight";
-
-const PROJECT = "clawfleet";
 
 /** A cell with the cluster that it goes to. */
 interface PlacedCell {
@@ -34,40 +33,37 @@ interface CellOutput {
 }
 
 /**
- * The program of every stack: one cell per cluster that the stack's config lists. All clusters are checked before the
+ * The program of every stack: the cells that the inventory puts into it. All clusters are checked before the
  * first object exists, so nothing is written to any when one of them is wrong.
  * @param checkClusters false for a render, which writes nothing.
  */
 export async function program(checkClusters = true): Promise<Record<string, unknown>> {
-  const file = `Pulumi.${pulumi.getStack()}.yaml`;
-  const config = parseStackConfig(readConfig(), file);
+  const values = readConfig();
+  const folder = typeof values.folder === "string" ? values.folder : defaultFolder(process.cwd());
+  const cells = cellsOf(pulumi.getStack(), values, folder);
   // Explicit, as every provider: a default one would follow whatever version and settings happen to be around. Both write
   // nothing outside of the state, so their plugins start while the clusters are being checked.
   const localProviders = [new random.Provider("random"), new tls.Provider("tls")];
-  const placed = await placeAll(cellsOf(config), checkClusters);
+  const placed = await placeAll(cells, checkClusters);
 
-  const cells: Record<string, CellOutput> = {};
+  const outputs: Record<string, CellOutput> = {};
   const tokens: Record<string, pulumi.Output<string>> = {};
   const certificates: Record<string, pulumi.Output<string>> = {};
   const secrets = new pulumi.Config("secrets");
   const planned = placed.map((place) => ({
     ...place,
-    args: cellArgs(place.cell, config.environment, place.podCidrs, (key) => secrets.requireSecret(key)),
+    args: cellArgs(place.cell, place.podCidrs, (key) => secrets.requireSecret(key)),
   }));
   // All of them before the first object exists: one cell's mistake leaves the others untouched.
   for (const { cell, args } of planned) planAgentStack(cell.id, args);
 
+  // Cells that share a cluster share its provider.
+  const providers = new Map<string, Provider>();
   for (const { cell, args, address, identity } of planned) {
-    const provider = new Provider(cell.cluster.id, {
-      ...address,
-      clusterIdentifier: cell.cluster.id,
-      // Said explicitly so that a later major version of the provider changes nothing here.
-      enableServerSideApply: true,
-      enableConfigMapMutable: false,
-      enableSecretMutable: true,
-    });
+    const provider = providers.get(cell.cluster.id) ?? clusterProvider(cell.cluster.id, address);
+    providers.set(cell.cluster.id, provider);
     const stack = new AgentStack(cell.id, args, { providers: [provider, ...localProviders] });
-    cells[cell.id] = {
+    outputs[cell.id] = {
       cluster: cell.cluster.id,
       context: address.context,
       uid: identity?.uid,
@@ -79,7 +75,18 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
     tokens[cell.id] = stack.token;
     certificates[cell.id] = stack.caCertificate;
   }
-  return { cells, tokens, certificates };
+  return { cells: outputs, tokens, certificates };
+}
+
+function clusterProvider(id: string, address: ClusterAddress): Provider {
+  return new Provider(id, {
+    ...address,
+    clusterIdentifier: id,
+    // Said explicitly so that a later major version of the provider changes nothing here.
+    enableServerSideApply: true,
+    enableConfigMapMutable: false,
+    enableSecretMutable: true,
+  });
 }
 
 /** Every value below `clawfleet:`. Pulumi hands maps and lists over as JSON. */
@@ -110,7 +117,7 @@ async function place(cell: Cell, check: boolean): Promise<PlacedCell> {
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
   const address = local
     ? { kubeconfig: local.kubeconfig, context: local.context }
-    : locateCluster(cluster, `clawfleet:clusters: ${cluster.id}`);
+    : locateCluster(cluster, `fleet.yaml: ${cluster.id}`);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
   if (!check) return { cell, address, podCidrs, identity: undefined };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {

@@ -1,17 +1,16 @@
 import * as z from "zod";
 import type { AgentStackArgs } from "../components/agent-stack";
-import { Environment } from "../components/environment";
 import type { SecretOptions } from "../components/secrets";
 import { componentArgs, referredType, type PropertySpec } from "./component-schema";
-import { cidr, formats, itemFormats, name, quantity, region } from "./formats";
+import { formats, itemFormats, quantity } from "./formats";
 
 /*
- * The shape of a stack's config. A cell's settings are the args of AgentStack; each object refuses what it does not know.
+ * The shape of a cell's settings: the args of AgentStack. Each object refuses what it does not know.
  */
 
 /** What the program takes from elsewhere than a cell's settings. */
-type FromElsewhere = "environment" | "region" | "podCidrs";
-const FROM_ELSEWHERE: readonly string[] = ["environment", "region", "podCidrs"] satisfies FromElsewhere[];
+type FromElsewhere = "environment" | "region" | "tenant" | "podCidrs";
+const FROM_ELSEWHERE: readonly string[] = ["environment", "region", "tenant", "podCidrs"] satisfies FromElsewhere[];
 
 /** A secret as a component has it, but the value is named by its key in the stack's config, set with `pulumi config set --secret secrets:KEY`. */
 export interface SecretConfig extends Omit<SecretOptions, "value" | "existingName"> {
@@ -120,29 +119,3 @@ export const cellSchema = complete.object(cellProperties) as z.ZodType<CellConfi
 
 /** The settings of one layer: nothing has to be there, and null removes what earlier layers said. */
 export const cellLayerSchema = new Builder(true).object(cellProperties);
-
-/** A cluster that the stack has a cell on. */
-export const clusterSchema = z
-  .strictObject({
-    id: name,
-    region,
-    embedded: z.boolean().optional(),
-    kubeconfig: z.string().optional(),
-    context: z.string().optional(),
-    uid: z.uuid().optional(),
-    podCidrs: z.array(cidr).optional(),
-    cell: cellSchema.optional(),
-  })
-  .refine((cluster) => !(cluster.embedded && (cluster.kubeconfig ?? cluster.context) !== undefined), {
-    message: "an embedded cluster has no kubeconfig and no context: remove them, or embedded",
-  });
-
-/** A stack's whole config, below `clawfleet:`. */
-export const stackSchema = z.strictObject({
-  environment: z.enum(Environment),
-  clusters: z.array(clusterSchema).min(1, "list at least one cluster"),
-  cell: cellSchema.optional(),
-});
-
-export type ClusterConfig = z.infer<typeof clusterSchema>;
-export type StackConfig = z.infer<typeof stackSchema>;

@@ -74,10 +74,6 @@ const cellRule = z.strictObject({
   tenants: selector
     .optional()
     .describe("The tenants that get a cell on each of these clusters. Default: one cell without a tenant."),
-  ownStack: z
-    .boolean()
-    .optional()
-    .describe("Each of these cells is a Pulumi stack of its own, named after it. Default: what the environment says."),
 });
 
 export const fleetSchema = z.strictObject({
@@ -105,8 +101,6 @@ export interface FleetCell {
   environment: Environment;
   cluster: Cluster;
   tenant: string | undefined;
-  /** The Pulumi stack that it is in. */
-  stack: string;
   /** What selectors go by: the labels of cluster and tenant, and `environment`, `region`, `tenant`, `cluster`. */
   labels: Record<string, string>;
 }
@@ -115,12 +109,12 @@ export interface FleetCell {
 export interface Fleet {
   clusters: Cluster[];
   cells: FleetCell[];
-  /** The cells of each stack, by the stack's name. */
-  stacks: Map<string, FleetCell[]>;
+  /** The environments of which each cell is a stack of its own. */
+  perCell: Set<Environment>;
 }
 
 /**
- * Reads the inventory and derives its cells and stacks.
+ * Reads the inventory and derives its cells.
  * @param folder the folder of the stacks.
  * @throws NotFound without the file; ValidationFailed with every problem's line.
  */
@@ -138,7 +132,6 @@ export function readFleet(folder: string): Fleet {
   }
 
   const tenants = inventory.tenants ?? [];
-  const perCell = new Set((inventory.environments ?? []).filter(({ stacks }) => stacks === "cell").map(({ id }) => id));
   const cells = new Map<string, FleetCell>();
   inventory.cells.forEach((rule, index) => {
     const select = <T extends { id: string; labels?: Record<string, string> }>(
@@ -184,7 +177,6 @@ export function readFleet(folder: string): Fleet {
           environment,
           cluster,
           tenant: tenant?.id,
-          stack: (rule.ownStack ?? perCell.has(environment)) ? id : environment,
           labels: {
             ...cluster.labels,
             ...tenant?.labels,
@@ -198,12 +190,11 @@ export function readFleet(folder: string): Fleet {
     }
   });
 
-  const stacks = new Map<string, FleetCell[]>();
-  for (const cell of cells.values()) stacks.set(cell.stack, [...(stacks.get(cell.stack) ?? []), cell]);
-  for (const [stack, members] of stacks)
-    if (members.some(({ id }) => id === stack) && members.length > 1)
-      fail(["cells"], `the stack ${stack} would be one cell's own and an environment's`, "rename the cluster");
-  return { clusters: inventory.clusters, cells: [...cells.values()], stacks };
+  return {
+    clusters: inventory.clusters,
+    cells: [...cells.values()],
+    perCell: new Set((inventory.environments ?? []).filter(({ stacks }) => stacks === "cell").map(({ id }) => id)),
+  };
 }
 
 function matches({ id, labels: has = {} }: { id: string; labels?: Record<string, string> }, wanted: Selector): boolean {
@@ -225,17 +216,8 @@ export function cellById(fleet: Fleet, id: string): FleetCell {
   );
 }
 
-/**
- * The cells of a stack.
- * @throws NotFound with the nearest name.
- */
-export function cellsOfStack(fleet: Fleet, stack: string): FleetCell[] {
-  const cells = fleet.stacks.get(stack);
-  if (cells !== undefined) return cells;
-  throw unknown("stack", stack, [...fleet.stacks.keys()]);
-}
-
-function unknown(what: string, id: string, known: string[]): NotFound {
+/** What to say of a name that is not there. */
+export function unknown(what: string, id: string, known: string[]): NotFound {
   const similar = nearest(id, known);
   return new NotFound({
     what: `there is no ${what} ${id}`,

@@ -5,11 +5,15 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { clearStaleLock } from "../../cli/local";
-import { TestFleet } from "../support/fleet";
+import { TestFleet, type FleetOfOneStack } from "../support/fleet";
 import { projectRoot } from "../../cli/workspace";
 
 const cluster = (over: Record<string, unknown> = {}) => ({ id: "solo", region: "eu", embedded: true, ...over });
-const config = (over: Record<string, unknown> = {}) => ({ environment: "dev", clusters: [cluster()], ...over });
+const config = (over: Partial<FleetOfOneStack> = {}): FleetOfOneStack => ({
+  environment: "dev",
+  clusters: [cluster()],
+  ...over,
+});
 
 describe("faults on a real engine", function () {
   this.timeout(300_000);
@@ -23,7 +27,7 @@ describe("faults on a real engine", function () {
   after(() => fleet.stop());
 
   /** Runs an update that has to fail: with one clear error, no stack trace, and nothing written. */
-  const refused = async (values: Record<string, unknown>, ...expected: RegExp[]) => {
+  const refused = async (values: FleetOfOneStack, ...expected: RegExp[]) => {
     await fleet.configure("bad", values);
     const { code, output } = await fleet.run("bad", ["up", "--yes", "--skip-preview"]);
     assert.notEqual(code, 0, output);

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -38,6 +38,16 @@ export interface Step {
   urn: string;
 }
 
+/** What a stack of a test consists of: a cell on each of its clusters, none of them for a tenant. */
+export interface FleetOfOneStack {
+  environment: string;
+  clusters: { id: string; cell?: object; [key: string]: unknown }[];
+  /** Settings of every cell. */
+  cell?: object;
+  /** Further config, by its full key. */
+  [key: `${string}:${string}`]: unknown;
+}
+
 /** Local clusters with a real Pulumi, in a folder of their own, for one test file. */
 export class TestFleet {
   /** Everything that Pulumi printed, for the canary. */
@@ -70,12 +80,21 @@ export class TestFleet {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Writes a stack's config file, with the salt that Pulumi needs, and creates the stack. */
-  async configure(stack: string, config: Record<string, unknown>): Promise<void> {
+  /** Writes a fleet of a stack's own, and its config file with the salt that Pulumi needs, and creates the stack. */
+  async configure(stack: string, { environment, clusters, cell = {}, ...config }: FleetOfOneStack): Promise<void> {
     await ensureStack(this.pulumi, stack);
-    const values = Object.fromEntries(
-      Object.entries(config).map(([key, value]) => [key.includes(":") ? key : `clawfleet:${key}`, value]),
-    );
+    const folder = join(this.folder, "fleets", stack);
+    mkdirSync(join(folder, "overlays", "cluster"), { recursive: true });
+    const write = (file: string, value: unknown) => {
+      writeFileSync(join(folder, file), stringify(value));
+    };
+    write("fleet.yaml", {
+      clusters: clusters.map((cluster) => ({ ...cluster, cell: undefined })),
+      cells: [{ environment, clusters: clusters.map(({ id }) => id) }],
+    });
+    write("overlays/base.yaml", cell);
+    for (const cluster of clusters) write(`overlays/cluster/${cluster.id}.yaml`, cluster.cell ?? {});
+    const values = { ...config, "clawfleet:folder": folder, "clawfleet:cells": clusters.map(({ id }) => id) };
     const salt = readFileSync(join(this.folder, "stacks", `${stack}.salt`), "utf8");
     writeFileSync(this.configFile(stack), `${salt}${stringify({ config: values })}`);
   }

@@ -26,7 +26,7 @@ describe("locateCluster", () => {
 
   const cluster = (more: { kubeconfig?: string; context?: string }) => ({ id: "eu", region: "eu", ...more });
   const locate = (more: { kubeconfig?: string; context?: string }, env: NodeJS.ProcessEnv = {}) =>
-    locateCluster(cluster(more), "clawfleet:clusters: eu", env);
+    locateCluster(cluster(more), "fleet.yaml: eu", env);
 
   it("finds a context in the file that is named", () => {
     const path = kubeconfig("two", "eu", "us");
@@ -47,7 +47,7 @@ describe("locateCluster", () => {
       () => locate({ kubeconfig: kubeconfig("several", "eu", "us") }),
       (error: Error) =>
         error instanceof ValidationFailed &&
-        /clusters: eu\.context: which context is meant is not clear: .*several has eu, us[^]*Fix: name the context/.test(
+        /fleet\.yaml: eu\.context: which context is meant is not clear: .*several has eu, us[^]*Fix: name the context/.test(
           error.message,
         ),
     );

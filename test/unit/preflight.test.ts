@@ -5,6 +5,7 @@ import { TlsFrom } from "../../components/certificate";
 import type { FleetError } from "../../components/errors";
 import { AuthExpired, Conflict, NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
 import { openCluster } from "../../stacks/cluster-connection";
+import { Environment } from "../../components/environment";
 import type { Cell } from "../../stacks/config";
 import { preflight } from "../../stacks/preflight";
 import { ApiServer, HEALTHY, TOKEN, UID } from "../support/api-server";
@@ -22,7 +23,14 @@ describe("preflight of a cluster", () => {
   });
 
   async function check(config: Cell["config"] = {}, expectedUid: string | undefined = UID, timeoutMs = 10_000) {
-    const cell: Cell = { id: "dev-eu", cluster: { id: "dev-eu", region: "eu-west" }, config };
+    const cell: Cell = {
+      id: "dev-eu",
+      environment: Environment.Dev,
+      cluster: { id: "dev-eu", region: "eu-west" },
+      tenant: undefined,
+      labels: {},
+      config,
+    };
     const reader = await openCluster({ kubeconfig: api.kubeconfig, context: "dev" }, "dev-eu", timeoutMs);
     return preflight(cell, reader, expectedUid);
   }
@@ -59,7 +67,7 @@ describe("preflight of a cluster", () => {
       check({}, "00000000-0000-4000-8000-000000000000"),
       Conflict,
       /another cluster.*6f1c2a9e.*not 00000000/,
-      /correct the uid of dev-eu in clawfleet:clusters/,
+      /correct the uid of dev-eu in fleet\.yaml/,
     ));
 
   it("refuses Kubernetes older than 1.25", async () => {

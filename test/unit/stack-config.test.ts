@@ -1,41 +1,50 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { parse } from "yaml";
 import { Environment } from "../../components/environment";
+import { FleetError } from "../../components/errors";
 import { SecretFrom } from "../../components/secrets";
 import { cellArgs } from "../../stacks/cell-args";
-import { cellsOf, parseStackConfig, type Cell } from "../../stacks/config";
+import { cellsOf, type Cell } from "../../stacks/config";
+import { writeFleet } from "../support/fleet-folder";
 
 const CLUSTER = { id: "eu", region: "eu-west", context: "eu" };
-const parseConfig = (values: Record<string, unknown>) => parseStackConfig(values, "Pulumi.dev.yaml");
-const withCell = (cell: object) => parseConfig({ environment: "dev", clusters: [CLUSTER], cell });
+const FLEET = { clusters: [CLUSTER], cells: [{ environment: "dev", clusters: ["eu"] }] };
+
+/** The cells of stack dev, of a fleet with these files beside fleet.yaml. */
+function cellsWith(
+  files: Record<string, unknown>,
+  fleet: object = FLEET,
+  values: Record<string, unknown> = {},
+): Cell[] {
+  const { folder, dispose } = writeFleet({ "fleet.yaml": fleet, ...files });
+  try {
+    return cellsOf("dev", values, folder);
+  } finally {
+    dispose();
+  }
+}
+const withCell = (cell: object) => cellsWith({ "overlays/base.yaml": cell });
 
 function messageOf(action: () => unknown): string {
   try {
     action();
   } catch (error) {
-    assert.ok(error instanceof Error);
-    assert.match(error.message, /^Pulumi\.dev\.yaml/);
+    assert.ok(error instanceof FleetError, String(error));
     assert.match(error.message, /Fix: /);
     return error.message;
   }
-  return assert.fail("nothing was refused");
+  return assert.fail("nothing was thrown");
 }
 
-describe("the config of a stack", () => {
-  it("accepts the one of dev", () => {
-    const file = join(__dirname, "../../../stacks/Pulumi.dev.yaml");
-    const { config } = parse(readFileSync(file, "utf8")) as { config: Record<string, unknown> };
-    const values = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1] ?? "", value]));
-    const parsed = parseConfig(values);
-    assert.equal(parsed.environment, Environment.Dev);
+describe("the cells of a stack", () => {
+  it("are, of dev, one on each of two embedded clusters", () => {
+    const cells = cellsOf("dev", {}, join(__dirname, "../../../stacks"));
     assert.deepEqual(
-      parsed.clusters.map(({ id, embedded }) => [id, embedded]),
+      cells.map(({ id, environment, cluster }) => [id, environment, cluster.embedded]),
       [
-        ["dev-eu", true],
-        ["dev-us", true],
+        ["dev-eu", Environment.Dev, true],
+        ["dev-us", Environment.Dev, true],
       ],
     );
   });
@@ -43,29 +52,39 @@ describe("the config of a stack", () => {
   describe("an unknown key", () => {
     const unknown: [string, () => unknown, RegExp][] = [
       [
-        "at the top",
-        () => parseConfig({ enviroment: "dev", environment: "dev", clusters: [CLUSTER] }),
-        /clawfleet:enviroment: unknown key; did you mean environment\?/,
+        "of the inventory",
+        () => cellsWith({}, { ...FLEET, cluster: [] }),
+        /^fleet\.yaml:\d+: cluster: unknown key; did you mean clusters\?/,
       ],
       [
         "of a cluster in the list",
-        () => parseConfig({ environment: "dev", clusters: [CLUSTER, { ...CLUSTER, id: "us", contxt: "us" }] }),
-        /clawfleet:clusters\[1\]\.contxt: unknown key; did you mean context\?/,
+        () => cellsWith({}, { ...FLEET, clusters: [CLUSTER, { ...CLUSTER, id: "us", contxt: "us" }] }),
+        /^fleet\.yaml:8: clusters\[1\]\.contxt: unknown key; did you mean context\?/,
       ],
       [
-        "of a cell within a cluster",
-        () => parseConfig({ environment: "dev", clusters: [{ ...CLUSTER, cell: { gateway: { imagee: "x" } } }] }),
-        /clawfleet:clusters\[0\]\.cell\.gateway\.imagee: unknown key; did you mean image\?/,
+        "of the stack's own settings",
+        () => cellsWith({}, FLEET, { cels: ["eu"] }),
+        /^Pulumi\.dev\.yaml: clawfleet: cels: unknown key; did you mean cells\?/,
+      ],
+      [
+        "of the stack's own layer",
+        () => cellsWith({}, FLEET, { cell: { gateway: { imagee: "x" } } }),
+        /^Pulumi\.dev\.yaml: clawfleet:cell: gateway\.imagee: unknown key; did you mean image\?/,
+      ],
+      [
+        "of an overlay",
+        () => cellsWith({ "overlays/cluster/eu.yaml": { gateway: { imagee: "x" } } }),
+        /^overlays\/cluster\/eu\.yaml:2: gateway\.imagee: unknown key; did you mean image\?/,
       ],
       [
         "deep in the gateway's options",
         () => withCell({ gateway: { openclaw: { controlUi: { allowUser: ["a"] } } } }),
-        /clawfleet:cell\.gateway\.openclaw\.controlUi\.allowUser: unknown key; did you mean allowUsers\?/,
+        /^overlays\/base\.yaml:4: gateway\.openclaw\.controlUi\.allowUser: unknown key; did you mean allowUsers\?/,
       ],
       [
         "of a map's value",
         () => withCell({ gateway: { providerKeys: { litellm: { configkey: "x" } } } }),
-        /clawfleet:cell\.gateway\.providerKeys\.litellm\.configkey: unknown key; did you mean configKey\?/,
+        /gateway\.providerKeys\.litellm\.configkey: unknown key; did you mean configKey\?/,
       ],
       [
         "of an object in a list in a map's value",
@@ -75,12 +94,12 @@ describe("the config of a stack", () => {
               openclaw: { models: { providers: { p: { baseUrl: "http://p", models: [{ id: "m", inputs: [] }] } } } },
             },
           }),
-        /clawfleet:cell\.gateway\.openclaw\.models\.providers\.p\.models\[0\]\.inputs: unknown key; did you mean input\?/,
+        /gateway\.openclaw\.models\.providers\.p\.models\[0\]\.inputs: unknown key; did you mean input\?/,
       ],
       [
         "that resembles none",
         () => withCell({ vault: { somethingElse: 1 } }),
-        /clawfleet:cell\.vault\.somethingElse: unknown key; known keys: enabled, gitSync, volume/,
+        /vault\.somethingElse: unknown key; known keys: enabled, gitSync, volume/,
       ],
     ];
     for (const [where, action, message] of unknown) {
@@ -100,9 +119,7 @@ describe("the config of a stack", () => {
       fc.assert(
         fc.property(fc.constantFrom(...paths), fc.stringMatching(/^zz[a-z]{1,8}$/), (path, key) => {
           const cell = path.reduceRight<object>((inner, part) => ({ [part]: inner }), { [key]: 1 });
-          assert.ok(
-            messageOf(() => withCell(cell)).includes(`clawfleet:${["cell", ...path, key].join(".")}: unknown key`),
-          );
+          assert.ok(messageOf(() => withCell(cell)).includes(`: ${[...path, key].join(".")}: unknown key`));
         }),
         { numRuns: 50 },
       );
@@ -111,30 +128,29 @@ describe("the config of a stack", () => {
 
   it("names every problem at once", () => {
     const message = messageOf(() =>
-      parseConfig({ environment: "test", clusters: [{ ...CLUSTER, id: "EU" }], cell: { retain: "yes" } }),
+      cellsWith({}, { clusters: [{ ...CLUSTER, id: "EU" }], cells: [{ environment: "test", clusters: [] }] }),
     );
-    assert.match(message, /clawfleet:environment: .*"dev"\|"stage"\|"prod"/);
-    assert.match(message, /clawfleet:clusters\[0\]\.id: use at most 32 lower-case letters/);
-    assert.match(message, /clawfleet:cell\.retain: .*expected boolean/);
+    assert.match(message, /fleet\.yaml:2: clusters\[0\]\.id: use at most 32 lower-case letters/);
+    assert.match(message, /fleet\.yaml:6: cells\[0\]\.environment: .*"dev"\|"stage"\|"prod"/);
   });
 
   const wrong: [string, object, RegExp][] = [
-    ["a number for a text", { gateway: { image: 1 } }, /cell\.gateway\.image: .*expected string/],
+    ["a number for a text", { gateway: { image: 1 } }, /gateway\.image: .*expected string/],
     ["a text for a number", { gateway: { terminationGracePeriodSeconds: "345" } }, /expected number/],
-    ["a fraction", { tenancy: { quota: { pods: 1.5 } } }, /cell\.tenancy\.quota\.pods: .*expected int/],
+    ["a fraction", { tenancy: { quota: { pods: 1.5 } } }, /tenancy\.quota\.pods: .*expected int/],
     [
       "a range that is none",
       { gateway: { egress: [{ cidr: "10.0.0.0" }] } },
       /egress\[0\]\.cidr: write an address range/,
     ],
     ["a port that is none", { gateway: { egress: [{ cidr: "10.0.0.0/8", ports: [0] }] } }, /egress\[0\]\.ports\[0\]/],
-    ["a namespace that is none", { namespace: "Agents" }, /cell\.namespace: use at most 63 lower-case letters/],
+    ["a namespace that is none", { namespace: "Agents" }, /namespace: use at most 63 lower-case letters/],
     [
       "a preset that is none",
       { entry: { host: "a.example.com", ingress: { preset: "haproxy" } } },
       /preset: .*"nginx"/,
     ],
-    ["a missing host", { entry: { ingress: {} } }, /cell\.entry\.host: .*expected string/],
+    ["a missing host", { entry: { ingress: {} } }, /cell eu: overlays\/base\.yaml:1: entry\.host: .*expected string/],
   ];
   for (const [what, cell, message] of wrong) {
     it(`refuses ${what}`, () =>
@@ -144,87 +160,92 @@ describe("the config of a stack", () => {
       ));
   }
 
-  it("refuses a stack without cluster, and a region that is no label", () => {
-    assert.match(
-      messageOf(() => parseConfig({ environment: "dev", clusters: [] })),
-      /clusters: list at least one cluster/,
-    );
-    const clusters = [{ ...CLUSTER, region: "eu west" }];
-    assert.match(
-      messageOf(() => parseConfig({ environment: "dev", clusters })),
-      /clusters\[0\]\.region: use at most 63/,
-    );
-  });
-
-  it("refuses the same cluster twice", () => {
-    const message = messageOf(() =>
-      parseConfig({ environment: "dev", clusters: [CLUSTER, { ...CLUSTER, context: "other" }] }),
-    );
-    assert.match(message, /clawfleet:clusters: the cluster eu is listed twice/);
-  });
-
-  it("refuses an embedded cluster that names a context or a kubeconfig", () => {
-    for (const more of [{ context: "eu" }, { kubeconfig: "~/.kube/config" }]) {
-      const clusters = [{ id: "eu", region: "eu", embedded: true, ...more }];
+  const wrongFleets: [string, object, RegExp][] = [
+    ["no cluster", { ...FLEET, clusters: [] }, /clusters: /],
+    [
+      "a region that is no label",
+      { ...FLEET, clusters: [{ ...CLUSTER, region: "eu west" }] },
+      /region: use at most 63/,
+    ],
+    ["the same cluster twice", { ...FLEET, clusters: [CLUSTER, CLUSTER] }, /fleet\.yaml:\d+: eu is listed twice/],
+    [
+      "an embedded cluster with a context",
+      { ...FLEET, clusters: [{ ...CLUSTER, embedded: true }] },
+      /clusters\[0\]: is reached in one way, not by embedded and by kubeconfig and context/,
+    ],
+    [
+      "a server without credentials",
+      { ...FLEET, clusters: [{ id: "eu", region: "eu", server: "https://203.0.113.1" }] },
+      /server and exec go together/,
+    ],
+    [
+      "a cell on a cluster that does not exist",
+      { ...FLEET, cells: [{ environment: "dev", clusters: ["euu"] }] },
+      /fleet\.yaml:8: euu is not among the clusters[^]*did you mean eu\?/,
+    ],
+    [
+      "labels that no cluster has",
+      { ...FLEET, cells: [{ environment: "dev", clusters: { matchLabels: { tier: "x" } } }] },
+      /no one of the clusters has these labels/,
+    ],
+    [
+      "a cell twice",
+      { ...FLEET, cells: [...FLEET.cells, { environment: "stage", clusters: ["eu"] }] },
+      /the cell eu is there twice/,
+    ],
+    [
+      "a tenant that does not exist",
+      { ...FLEET, cells: [{ environment: "dev", clusters: ["eu"], tenants: ["acme"] }] },
+      /acme is not among the tenants/,
+    ],
+  ];
+  for (const [what, fleet, message] of wrongFleets) {
+    it(`refuses ${what}`, () =>
       assert.match(
-        messageOf(() => parseConfig({ environment: "dev", clusters })),
-        /clusters\[0\]: an embedded cluster has no kubeconfig and no context/,
-      );
-    }
-  });
+        messageOf(() => cellsWith({}, fleet)),
+        message,
+      ));
+  }
 
-  describe("precedence", () => {
-    it("lets a cluster win over the stack: maps merge, all else is replaced", () => {
-      const cells = cellsOf(
-        parseConfig({
-          environment: "dev",
-          clusters: [
-            {
-              ...CLUSTER,
-              cell: {
-                tenant: "acme",
-                gateway: { egress: [{ cidr: "203.0.113.0/24" }], resources: { limitsMemory: "4Gi" } },
-              },
-            },
-            { ...CLUSTER, id: "us" },
-          ],
-          cell: {
-            gateway: { egress: [{ cidr: "0.0.0.0/0" }], resources: { limitsMemory: "2Gi", limitsCpu: "4" } },
-            vault: { enabled: false },
-          },
-        }),
-      );
-      assert.deepEqual(
-        cells.map(({ id, config }) => [id, config]),
-        [
-          [
-            "eu",
-            {
-              tenant: "acme",
-              gateway: { egress: [{ cidr: "203.0.113.0/24" }], resources: { limitsMemory: "4Gi", limitsCpu: "4" } },
-              vault: { enabled: false },
-            },
-          ],
-          [
-            "us",
-            {
-              gateway: { egress: [{ cidr: "0.0.0.0/0" }], resources: { limitsMemory: "2Gi", limitsCpu: "4" } },
-              vault: { enabled: false },
-            },
-          ],
-        ],
-      );
-    });
+  it("come from the layers: base, environment, region, tenant, cluster, the stack", () => {
+    const fleet = {
+      clusters: [CLUSTER, { id: "us", region: "us-east" }],
+      tenants: [{ id: "acme" }, { id: "globex" }],
+      cells: [{ environment: "dev", clusters: ["eu", "us"], tenants: ["acme", "globex"] }],
+    };
+    const quota = (pods: number) => ({ tenancy: { quota: { pods } } });
+    const layers = {
+      "overlays/base.yaml": { ...quota(1), namespace: "base", retain: true },
+      "overlays/environment/dev.yaml": quota(2),
+      "overlays/region/eu-west.yaml": quota(3),
+      "overlays/tenant/acme.yaml": quota(4),
+      "overlays/cluster/us.yaml": { ...quota(5), namespace: null },
+    };
+    const pods = (values: Record<string, unknown>) =>
+      cellsWith(layers, fleet, values).map(({ id, config }) => [id, config.tenancy?.quota?.pods, config.namespace]);
+    assert.deepEqual(pods({}), [
+      ["eu-acme", 4, "base"],
+      ["eu-globex", 3, "base"],
+      ["us-acme", 5, undefined],
+      ["us-globex", 5, undefined],
+    ]);
+    assert.deepEqual(pods({ cell: quota(6), cells: ["us-acme"] }), [["us-acme", 6, undefined]]);
   });
 });
 
 describe("the args of a cell", () => {
-  const cell = (config: Cell["config"]): Cell => ({ id: "eu", cluster: { id: "eu", region: "eu-west" }, config });
-  const args = (config: Cell["config"]) =>
-    cellArgs(cell(config), Environment.Dev, ["10.42.0.0/16"], (key) => `value of ${key}`);
+  const cell = (config: Cell["config"]): Cell => ({
+    id: "eu-acme",
+    environment: Environment.Dev,
+    cluster: { id: "eu", region: "eu-west" },
+    tenant: "acme",
+    labels: {},
+    config,
+  });
+  const args = (config: Cell["config"]) => cellArgs(cell(config), ["10.42.0.0/16"], (key) => `value of ${key}`);
 
   it("are the config's, with the place of the cluster", () => {
-    assert.deepEqual(args({ tenant: "acme", gateway: { state: { size: "20Gi" } }, vault: { enabled: false } }), {
+    assert.deepEqual(args({ gateway: { state: { size: "20Gi" } }, vault: { enabled: false } }), {
       environment: "dev",
       region: "eu-west",
       tenant: "acme",

@@ -1,13 +1,9 @@
 import { createHash } from "node:crypto";
+import type { ChannelsOptions } from "../channel-options";
+import { channelsConfig } from "../channels";
 import { ValidationFailed } from "../errors";
-import {
-  connectionsConfig,
-  connectionTools,
-  embeddingsConfig,
-  MODEL_PROXY_PROVIDER,
-  modelEntry,
-  type Connections,
-} from "./connections";
+import { agentsConfig, behaviourConfig } from "./agents";
+import { connectionsConfig, embeddingsConfig, MODEL_PROXY_PROVIDER, modelEntry, type Connections } from "./connections";
 import { mergeExtraConfig } from "./extra-config";
 import type { JsonObject, JsonValue } from "./json";
 import { isObject } from "./json";
@@ -18,11 +14,11 @@ import {
   OpenClawEnvironmentColor,
   OpenClawLogLevel,
   OpenClawModelApi,
-  OpenClawToolProfile,
   type OpenClawModels,
   type OpenClawOptions,
 } from "./options";
 import { envSecret } from "./secret-ref";
+import { interfacesOf, toolPolicy } from "./tool-policy";
 import { assertTrustedProxies } from "./trusted-proxies";
 import { assertValidConfig, openclawSchema, type OpenClawConfig } from "./validate";
 
@@ -45,6 +41,10 @@ export interface GatewayContext {
   trustedProxies?: string[];
   /** Where the vault is mounted. @default no vault */
   vaultPath?: string;
+  /** The channels that people reach agents by. @default none */
+  channels?: ChannelsOptions;
+  /** Where the agents' workspaces are. @default WORKSPACES_DIR */
+  workspacesDir?: string;
   /** The other parts of the cell that it uses. @default none */
   connections?: Connections;
   /** @default GATEWAY_PORT */
@@ -68,7 +68,13 @@ export function gatewayConfig(options: OpenClawOptions, context: GatewayContext)
   assertTrustedProxies(context.trustedProxies ?? []);
   const connected = connectionsConfig(context.connections ?? {});
   const guaranteed = mergeAll(guaranteedConfig(options, context), connected.guaranteed);
-  const typed = mergeAll(mergeAll(connected.defaults, optionalConfig(options, context)), guaranteed);
+  const own = [
+    optionalConfig(options, context),
+    behaviourConfig(options),
+    agentsConfig(options.agents, context.workspacesDir),
+    channelsConfig(context.channels ?? {}),
+  ].reduce(mergeAll);
+  const typed = mergeAll(mergeAll(connected.defaults, own), guaranteed);
   const config = options.extraConfig === undefined ? typed : mergeExtraConfig(typed, guaranteed, options.extraConfig);
   assertValidConfig(config);
   assertNoLiteralSecrets(config);
@@ -166,9 +172,6 @@ function authConfig(options: OpenClawOptions): JsonObject {
 /** What options decide, and `extraConfig` may refine. */
 function optionalConfig(options: OpenClawOptions, context: GatewayContext): JsonObject {
   const { controlUi, http, tools, memorySearch, models } = options;
-  // `allow` replaces the profile's tools, so whoever sets it names all of them.
-  const connected = tools?.allow === undefined ? connectionTools(context.connections ?? {}) : [];
-  const alsoAllow = [...new Set([...(tools?.alsoAllow ?? []), ...connected])];
   const extraPaths = [
     ...(context.vaultPath === undefined ? [] : [context.vaultPath]),
     ...(memorySearch?.extraPaths ?? []),
@@ -191,12 +194,7 @@ function optionalConfig(options: OpenClawOptions, context: GatewayContext): Json
       },
     },
     logging: { level: options.logLevel ?? OpenClawLogLevel.Info },
-    tools: {
-      profile: tools?.profile ?? OpenClawToolProfile.Messaging,
-      ...(tools?.allow === undefined ? {} : { allow: tools.allow }),
-      ...(alsoAllow.length === 0 ? {} : { alsoAllow }),
-      ...(tools?.deny === undefined ? {} : { deny: tools.deny }),
-    },
+    tools: toolPolicy(tools, interfacesOf(options.interfaces, context.connections?.browser ?? false)),
     session: { dmScope: options.dmScope ?? OpenClawDmScope.PerChannelPeer },
     memory: {
       search: {

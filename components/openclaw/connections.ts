@@ -75,11 +75,6 @@ export function connectionsConfig(connections: Connections): ConnectionsConfig {
   };
 }
 
-/** The tools that a connection is of no use without, and that the profiles of tools leave out. */
-export function connectionTools({ browser }: Connections): string[] {
-  return browser ? ["browser"] : [];
-}
-
 /** Who computes the embeddings of memory search: what the options say, else the model proxy, else nobody. */
 export function embeddingsConfig(options: OpenClawMemorySearch = {}, modelProxy?: ConnectedModels): JsonObject {
   if (options.provider === undefined && modelProxy?.embeddingModel !== undefined) {

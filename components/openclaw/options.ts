@@ -3,6 +3,15 @@
  * the SDK's schema analyzer understands are used: named interfaces, enums, plain types, lists and maps.
  */
 
+import type {
+  OpenClawAgents,
+  OpenClawApprovals,
+  OpenClawExecMode,
+  OpenClawInterface,
+  OpenClawMedia,
+  OpenClawSessions,
+} from "./agent-options";
+
 /** How people reach OpenClaw's web interface. */
 export enum OpenClawControlUiMode {
   /** No web interface. */
@@ -156,6 +165,10 @@ export interface OpenClawTools {
   alsoAllow?: string[];
   /** Never these tools or groups; wins over everything else. @default none */
   deny?: string[];
+  /** Whether commands run. Default: `deny`. */
+  exec?: OpenClawExecMode;
+  /** Whether file tools stay within the agent's workspace; only for all agents together. Default: true. */
+  workspaceOnly?: boolean;
 }
 
 /** Search over the agents' memory and the vault. */
@@ -182,6 +195,20 @@ export interface OpenClawOptions {
   http?: OpenClawHttp;
   /** Tools that agents may use. */
   tools?: OpenClawTools;
+  /** The agents, what they are told and what they may use. Default: one agent `main` without content. */
+  agents?: OpenClawAgents;
+  /**
+   * Which interfaces agents may use; the tools of all others are denied, and agents are told to prefer the more stable
+   * ones: `internal-api`, `external-api`, `query`, `browser`, `desktop`, in this order. Default: the first three, and
+   * `browser` when the gateway has one.
+   */
+  interfaces?: OpenClawInterface[];
+  /** How long sessions go on, and how much of them is kept. */
+  sessions?: OpenClawSessions;
+  /** Limits on files that come with messages. */
+  media?: OpenClawMedia;
+  /** Who is asked before a command runs. */
+  approvals?: OpenClawApprovals;
   /** How much is logged, as JSON lines. @default "info" */
   logLevel?: OpenClawLogLevel;
   /** Which direct messages share a session. @default "per-channel-peer" */

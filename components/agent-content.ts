@@ -41,6 +41,9 @@ const OTHER_FILES: Record<string, string> = {
 /** What a ConfigMap may hold, all values together; the API server refuses more. */
 const MAX_BYTES = 2 ** 20;
 
+/** The volume of the gateway's state, by its name in the Pod. */
+const STATE_VOLUME = "state";
+
 /** Where agents are told about the order of the interfaces. */
 const INTERFACES_FILE = "AGENTS.md";
 
@@ -171,11 +174,10 @@ export interface MountedContent {
 export function contentMounts(
   agents: string[],
   contents: MountedContent[],
-  stateVolume: string,
 ): { volumes: types.input.core.v1.Volume[]; volumeMounts: types.input.core.v1.VolumeMount[] } {
   const workspaces = [...agents]
     .sort()
-    .map((id) => ({ name: stateVolume, mountPath: `${WORKSPACES_DIR}/${id}`, subPath: `workspaces/${id}` }));
+    .map((id) => ({ name: STATE_VOLUME, mountPath: `${WORKSPACES_DIR}/${id}`, subPath: `workspaces/${id}` }));
   const mounts = contents.flatMap(({ content: { agent, files, skills } }) => [
     ...files.map((file) => ({
       name: `agent-${agent}`,

@@ -1,7 +1,8 @@
+import { isIP } from "node:net";
 import { ChannelDmPolicy, SignalDaemon, type ChannelOptions, type ChannelsOptions } from "./channel-options";
 import { ValidationFailed } from "./errors";
 import type { JsonObject } from "./openclaw/json";
-import { assertSecret, sealed, SecretFrom, type SecretOptions } from "./secrets";
+import { assertSecret, sealed, SecretFrom, type ExternalSecretsOptions, type SecretOptions } from "./secrets";
 
 const NAMES = ["telegram", "discord", "slack", "whatsapp", "signal"] as const;
 
@@ -84,34 +85,52 @@ export function channelHosts(channels: ChannelsOptions): string[] {
 /**
  * Checks that what is switched on can be reached: default deny would keep a channel silent for ever, and a gateway with
  * such a channel takes 325 s to end.
- * @param open whether the gateway has a forward proxy, or egress rules of its own.
+ * @param open whether the gateway has a forward proxy, and how many egress rules of its own.
  * @throws ValidationFailed naming the channels and both ways out.
  */
 export function assertChannelEgress(
   channels: ChannelsOptions,
   open: { forwardProxy: boolean; egressRules: number },
 ): void {
-  const [first, ...rest] = enabledChannels(channels);
-  if (first === undefined || open.forwardProxy || open.egressRules > 0) return;
-  throw new ValidationFailed({
-    what: `${[first, ...rest].join(", ")} ${rest.length === 0 ? "is" : "are"} on, and the gateway can reach nothing outside of the cell`,
-    where: `gateway.channels.${first}`,
-    fix: "switch on the egress part, whose forward proxy lets exactly the channels' hosts through, or give gateway.egress rules",
-  });
+  const on = enabledChannels(channels);
+  if (on.length > 0 && !open.forwardProxy && open.egressRules === 0) {
+    throw new ValidationFailed({
+      what: `${on.join(", ")} ${on.length === 1 ? "is" : "are"} on, and the gateway can reach nothing outside of the cell`,
+      where: "gateway.channels",
+      fix: "switch on the egress part, whose forward proxy lets exactly the channels' hosts through, or give gateway.egress rules",
+    });
+  }
+  // With a forward proxy OpenClaw asks it for private names as well, and it refuses them.
+  if (on.includes("signal") && open.forwardProxy && isPrivateName(new URL(channels.signal?.daemonUrl ?? "").hostname)) {
+    throw new ValidationFailed({
+      what: "the daemon has a private name, and the forward proxy lets the gateway reach public ones alone",
+      where: "gateway.channels.signal.daemonUrl",
+      fix: "publish the daemon under a public name, or run the cell without the egress part and give a gateway.egress rule for it",
+    });
+  }
+}
+
+function isPrivateName(host: string): boolean {
+  return isIP(host.replace(/^\[|\]$/g, "")) !== 0 || !host.includes(".") || /\.(svc|local|internal)$/.test(host);
 }
 
 /**
  * Checks the options of the channels, all that are on.
  * @param plugins what the image has besides what OpenClaw has built in.
+ * @param externalSecrets where tokens come from that no option says otherwise about.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function checkChannels(channels: ChannelsOptions, plugins: readonly string[]): void {
+export function checkChannels(
+  channels: ChannelsOptions,
+  plugins: readonly string[],
+  externalSecrets?: ExternalSecretsOptions,
+): void {
   for (const name of enabledChannels(channels)) {
     const options: ChannelOptions = channels[name] ?? {};
     checkPlugin(name, plugins);
     checkAccess(name, options);
     for (const { option, secret } of tokensOf(name, channels)) {
-      assertSecret(secret, SecretFrom.Value, `gateway.channels.${option}`);
+      assertSecret(secret, SecretFrom.Value, `gateway.channels.${option}`, externalSecrets);
     }
   }
   checkAddresses(channels);

@@ -12,6 +12,10 @@ import type { Connections } from "./openclaw/connections";
 import { configHash, configText, gatewayConfig } from "./openclaw/config";
 import { assertGracePeriod, TERMINATION_GRACE_PERIOD_SECONDS } from "./openclaw/pod";
 import { assertSecret, SecretFrom } from "./secrets";
+import { agentContent, type AgentContent } from "./agent-content";
+import { assertChannelEgress, checkChannels, enabledChannels, OFFICIAL_IMAGE_PLUGINS } from "./channels";
+import { checkAgents } from "./openclaw/agents";
+import { interfacesOf } from "./openclaw/tool-policy";
 import { blockClaim } from "./volume-claims";
 
 /** What a gateway takes from the rest of its cell. */
@@ -33,6 +37,8 @@ export interface GatewayPlan {
   /** The text of `openclaw.json`. */
   configText: string;
   configHash: string;
+  /** The texts of the agents. */
+  content: AgentContent[];
   stateClaim: types.input.core.v1.PersistentVolumeClaimSpec;
   /** Destinations outside of the cell. */
   egress: types.input.networking.v1.NetworkPolicyEgressRule[];
@@ -47,7 +53,13 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
   const { environment, publicOrigin, trustedProxies = [], vault, gitSync, connections, externalSecrets } = surroundings;
   const gracePeriodSeconds = options.terminationGracePeriodSeconds ?? TERMINATION_GRACE_PERIOD_SECONDS;
   assertGracePeriod(gracePeriodSeconds);
-  const openclaw = options.openclaw ?? {};
+  const { openclaw = {}, channels = {} } = options;
+  checkChannels(channels, options.bundledPlugins ?? OFFICIAL_IMAGE_PLUGINS, externalSecrets);
+  assertChannelEgress(channels, {
+    forwardProxy: connections?.forwardProxy ?? false,
+    egressRules: options.egress?.length ?? 0,
+  });
+  checkAgents(openclaw.agents ?? {}, enabledChannels(channels));
   if (externalSecrets !== undefined) assertExternalSecrets(externalSecrets);
   assertGatewaySecrets(openclaw, options.token ?? {}, options.providerKeys ?? {}, externalSecrets);
   if (gitSync !== undefined) {
@@ -69,6 +81,7 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
       trustedProxies,
       vaultPath: vault ? VAULT_PATH : undefined,
       connections,
+      channels,
     }),
   );
   return {
@@ -77,6 +90,7 @@ export function planGateway(options: GatewayOptions, surroundings: GatewaySurrou
     resources: gatewayResources(options.resources ?? {}),
     configText: text,
     configHash: configHash(text),
+    content: agentContent(openclaw.agents ?? {}, interfacesOf(openclaw.interfaces, connections?.browser ?? false)),
     stateClaim: blockClaim(options.state ?? {}, "10Gi", "gateway.state"),
     egress: [
       ...egressTo(options.egress ?? [], "gateway.egress"),

@@ -56,6 +56,8 @@ interface GatewayPodArgs {
   /** Containers that start before it and end after it. */
   sidecars: GatewaySidecars;
   configMap: Input<string>;
+  /** The agents' workspaces and texts. */
+  content: { volumes: types.input.core.v1.Volume[]; volumeMounts: types.input.core.v1.VolumeMount[] };
   stateClaim: Input<string>;
   vaultClaim: Input<string> | undefined;
   gitSync: { instance: string; options: GitSyncOptions; credential: SecretReference } | undefined;
@@ -90,6 +92,7 @@ export function gatewayPod(
           { name: "state", mountPath: STATE_DIR },
           { name: "tmp", mountPath: "/tmp" },
           ...(args.vaultClaim === undefined ? [] : [{ name: "vault", mountPath: VAULT_PATH, subPath: VAULT_NOTES }]),
+          ...args.content.volumeMounts,
         ],
       },
       ...(args.gitSync === undefined
@@ -105,6 +108,7 @@ export function gatewayPod(
         : [{ name: "vault", persistentVolumeClaim: { claimName: args.vaultClaim } }]),
       ...(args.gitSync === undefined ? [] : [gitSyncVolume]),
       ...args.sidecars.volumes,
+      ...args.content.volumes,
     ],
   };
 }

@@ -1,4 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { ChannelsOptions } from "./channel-options";
+import { channelSecrets, sealedChannels } from "./channels";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { authSecretEnv, providerKeyEnvs } from "./openclaw/config";
@@ -9,17 +11,19 @@ import { assertSecret, provideSecret, sealed, SecretFrom, type SecretOptions, ty
 interface SecretBearing {
   token?: SecretOptions;
   providerKeys?: Record<string, SecretOptions>;
+  channels?: ChannelsOptions;
 }
 
 /** The same options with every value marked as a secret. */
 export function sealedGateway<T extends SecretBearing>(options: T): T {
-  const { token, providerKeys } = options;
+  const { token, providerKeys, channels } = options;
   return {
     ...options,
     ...(token && { token: sealed(token) }),
     ...(providerKeys && {
       providerKeys: Object.fromEntries(Object.entries(providerKeys).map(([id, key]) => [id, sealed(key)])),
     }),
+    ...(channels && { channels: sealedChannels(channels) }),
   };
 }
 
@@ -27,6 +31,7 @@ interface GatewaySecretsArgs {
   openclaw: OpenClawOptions;
   token: SecretOptions;
   providerKeys: Record<string, SecretOptions>;
+  channels: ChannelsOptions;
   namespace: pulumi.Input<string>;
   labels: Record<string, string>;
   externalSecrets?: ExternalSecretsOptions;
@@ -74,7 +79,7 @@ export function assertGatewaySecrets(
   }
 }
 
-/** Provides the gateway's token and the key of every model provider; the options have been checked. */
+/** Provides the gateway's token, the key of every model provider and the tokens of the channels; the options have been checked. */
 export function gatewaySecrets(name: string, args: GatewaySecretsArgs, parent: pulumi.Resource): GatewaySecrets {
   const { namespace, labels, externalSecrets } = args;
   const tokenEnv = authSecretEnv(args.openclaw);
@@ -85,6 +90,9 @@ export function gatewaySecrets(name: string, args: GatewaySecretsArgs, parent: p
   const byEnv: Record<string, SecretReference> = { [tokenEnv]: token };
   for (const [id, env] of Object.entries(providerKeyEnvs(args.openclaw))) {
     byEnv[env] = provide(`${id}-key`, args.providerKeys[id] ?? {}, env, SecretFrom.Value);
+  }
+  for (const { env, secret } of channelSecrets(args.channels)) {
+    byEnv[env] = provide(env.toLowerCase().replaceAll("_", "-"), secret, env, SecretFrom.Value);
   }
   return { token, byEnv };
 }

@@ -4,6 +4,8 @@ import { StatefulSet } from "@pulumi/kubernetes/apps/v1";
 import { ConfigMap, PersistentVolumeClaim, Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
+import { contentMounts, contentName } from "./agent-content";
+import type { ChannelsOptions } from "./channel-options";
 import type { Environment } from "./environment";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { planGateway } from "./gateway-plan";
@@ -45,6 +47,10 @@ export interface GatewayOptions {
   token?: SecretOptions;
   /** The API key of each model provider, by the provider's id in `openclaw.models`. */
   providerKeys?: Record<string, SecretOptions>;
+  /** The channels that people reach agents by; each needs the egress part, or a rule in `egress`. Default: none. */
+  channels?: ChannelsOptions;
+  /** The plugins that the image has besides those built into OpenClaw: what it was built with as `OPENCLAW_EXTENSIONS`. Default: `codex` and `diagnostics-otel`, as the official images. */
+  bundledPlugins?: string[];
   /** Destinations outside of the cell that the gateway may reach directly. Default: none, so a model provider outside of the cell needs a rule where there is no model proxy. */
   egress?: EgressRule[];
   /** Where its Pod may run, and how important it is. */
@@ -120,6 +126,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         openclaw,
         token: args.token ?? {},
         providerKeys: args.providerKeys ?? {},
+        channels: args.channels ?? {},
         namespace: args.namespace,
         labels: labelsFor(Owner.Platform),
         externalSecrets: args.externalSecrets,
@@ -158,6 +165,14 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    const contents = plan.content.map((content) => {
+      const texts = new ConfigMap(
+        `${name}-agent-${content.agent}`,
+        { metadata: metadata(contentName(name, content)), immutable: true, data: content.data },
+        { parent: this },
+      );
+      return { content, configMap: texts.metadata.name };
+    });
     const serviceAccount = new ServiceAccount(
       name,
       { metadata: metadata(name, Owner.Platform), automountServiceAccountToken: false },
@@ -230,6 +245,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         env: connectionEnv(args),
         sidecars,
         configMap: configMap.metadata.name,
+        content: contentMounts(Object.keys(openclaw.agents?.entries ?? {}), contents),
         stateClaim: claim.metadata.name,
         vaultClaim: args.vaultClaim,
         gitSync,

@@ -1,8 +1,9 @@
 import { isIP } from "node:net";
 import { ChannelDmPolicy, SignalDaemon, type ChannelOptions, type ChannelsOptions } from "./channel-options";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import type { JsonObject } from "./openclaw/json";
-import { assertSecret, sealed, SecretFrom, type ExternalSecretsOptions, type SecretOptions } from "./secrets";
+import { assertSecret, sealed, SecretFrom, type SecretOptions } from "./secrets";
 
 const NAMES = ["telegram", "discord", "slack", "whatsapp", "signal"] as const;
 

@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap } from "@pulumi/kubernetes/core/v1";
 import { isIPv6 } from "node:net";
-import { DNS_FILTER_POD_PORT, planDnsFilter, type DnsFilterOptions } from "./dns-filter-config";
+import { DNS_FILTER_POD_PORT, planDnsFilter, type DnsFilterOptions, type PlannedUpstream } from "./dns-filter-config";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
+import type { CompleteResources } from "./resources";
 import { workload } from "./workload";
 
 export interface DnsFilterArgs extends DnsFilterOptions, PartArgs {}
@@ -63,7 +64,7 @@ export class DnsFilter extends pulumi.ComponentResource {
           protocol,
         })),
         egress: plan.upstreams.map(toUpstream),
-        containers: [blocky(resolveImage("blocky", args.image, "dnsFilter.image"))],
+        containers: [blocky(resolveImage("blocky", args.image, "dnsFilter.image"), plan.resources)],
         volumes: [{ name: "config", configMap: { name: config.metadata.name, defaultMode: 0o444 } }],
       },
       this,
@@ -75,20 +76,14 @@ export class DnsFilter extends pulumi.ComponentResource {
   }
 }
 
-function toUpstream({
-  address,
-  port,
-}: {
-  address: string;
-  port: number;
-}): types.input.networking.v1.NetworkPolicyEgressRule {
+function toUpstream({ address, port, protocols }: PlannedUpstream): types.input.networking.v1.NetworkPolicyEgressRule {
   return {
     to: [{ ipBlock: { cidr: `${address}/${isIPv6(address) ? "128" : "32"}` } }],
-    ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port })),
+    ports: protocols.map((protocol) => ({ protocol, port })),
   };
 }
 
-function blocky(image: string): types.input.core.v1.Container {
+function blocky(image: string, { requests, limits }: CompleteResources): types.input.core.v1.Container {
   // Blocky answers this name itself, over TCP, whatever becomes of its upstreams: restarting would not help those.
   const probe = {
     exec: { command: ["/app/blocky", "healthcheck", "--port", String(DNS_FILTER_POD_PORT)] },
@@ -105,10 +100,7 @@ function blocky(image: string): types.input.core.v1.Container {
       containerPort: DNS_FILTER_POD_PORT,
       protocol,
     })),
-    resources: {
-      requests: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },
-      limits: { cpu: "500m", memory: "128Mi", "ephemeral-storage": "64Mi" },
-    },
+    resources: { requests, limits },
     securityContext: restrictedContainer(),
     startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
     readinessProbe: { ...probe, periodSeconds: 10, failureThreshold: 2 },

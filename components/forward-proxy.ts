@@ -20,6 +20,7 @@ import { configHash } from "./openclaw/config";
 import { endpointUrl, type Endpoint, type PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
+import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
 import { dnsOf, workload } from "./workload";
 
 /** What a team may tune of its forward proxy. */
@@ -32,6 +33,8 @@ export interface ForwardProxyOptions {
   log?: ForwardProxyLog;
   /** How many Pods. Default: 2. */
   replicas?: number;
+  /** Requests and limits. Default: 50m and 64Mi, up to 1 CPU and 256Mi; it was measured at 55 MiB idle. */
+  resources?: ResourceOptions;
   /** Image to run, with tag and digest. Default: `squid` of components/images.json. */
   image?: string;
 }
@@ -45,11 +48,20 @@ export const FORWARD_PROXY = "forward-proxy";
 const PROXY_UID = 13;
 const CONFIG_FILE = "squid.conf";
 
+const RESOURCES: Required<ResourceOptions> = {
+  requestsCpu: "50m",
+  requestsMemory: "64Mi",
+  limitsCpu: "1",
+  limitsMemory: "256Mi",
+  limitsEphemeralStorage: "64Mi",
+};
+
 /** The options with their defaults, checked. */
 export interface ForwardProxyPlan {
   listeners: PlannedListener[];
   log: ForwardProxyLog;
   replicas: number;
+  resources: CompleteResources;
   /** The public hosts that any listener allows: what the cell's DNS filter has to resolve. */
   hosts: string[];
   /** The ports of the internet that any listener allows. */
@@ -83,6 +95,7 @@ export function planForwardProxy(options: ForwardProxyOptions = {}): ForwardProx
     listeners,
     log: options.log ?? ForwardProxyLog.All,
     replicas,
+    resources: completeResources(options.resources ?? {}, RESOURCES, "forwardProxy.resources"),
     hosts: withoutCovered(outward.flatMap(({ allowedHosts }) => allowedHosts)),
     ports: [...new Set(ports)].sort((a, b) => a - b),
   };
@@ -139,7 +152,7 @@ export class ForwardProxy extends pulumi.ComponentResource {
           ...egressTo(toPublic, "forwardProxy"),
           ...internal.map((endpoint) => egressToPart(instance, endpoint)),
         ],
-        containers: [squid(resolveImage("squid", args.image, "forwardProxy.image"), plan.listeners)],
+        containers: [squid(resolveImage("squid", args.image, "forwardProxy.image"), plan)],
         volumes: [{ name: "config", configMap: { name: config.metadata.name, defaultMode: 0o444 } }],
         // Squid asks for full names almost alone: no detour over the search list.
         podSpec: dnsOf(args.dns, args.namespace, 1),
@@ -212,7 +225,7 @@ function internalDestinations(
     );
 }
 
-function squid(image: string, listeners: PlannedListener[]): types.input.core.v1.Container {
+function squid(image: string, { listeners, resources }: ForwardProxyPlan): types.input.core.v1.Container {
   const probe = { tcpSocket: { port: listeners[0]?.port ?? 0 }, timeoutSeconds: 3 };
   return {
     name: "squid",
@@ -221,10 +234,7 @@ function squid(image: string, listeners: PlannedListener[]): types.input.core.v1
     // Not by the image's entry point, which wants to be root. -N: in the foreground, one process; -d 1: errors to standard error.
     command: ["/usr/sbin/squid", "-N", "-d", "1", "-f", `/config/${CONFIG_FILE}`],
     ports: listeners.map(({ port }) => ({ containerPort: port, protocol: "TCP" })),
-    resources: {
-      requests: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "16Mi" },
-      limits: { cpu: "1", memory: "256Mi", "ephemeral-storage": "64Mi" },
-    },
+    resources: { requests: resources.requests, limits: resources.limits },
     securityContext: restrictedContainer(),
     startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
     readinessProbe: { ...probe, periodSeconds: 10, failureThreshold: 2 },

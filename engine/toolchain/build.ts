@@ -30,6 +30,8 @@ const coldMinutes: Readonly<Record<string, number>> = {
   kwok: 2,
   "pulumi-language-nodejs": 1,
   helm: 3,
+  "nats-server": 1,
+  bento: 2,
 };
 
 /** No host's C library or paths in what is built, and no symbols, which halves its size. */

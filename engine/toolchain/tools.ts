@@ -10,11 +10,15 @@ const kwok = "0.8.0";
 const helm = "4.3.1";
 /** The newest Blocky that is a Go module as published; the image in components/images.json is 0.34.0. */
 const blocky = "0.28.2";
+/** `github.com/nats-io/nats-server/v2` in modules/messaging/go.mod: the image's version. */
+const nats = "2.15.0";
+/** `github.com/warpstreamlabs/bento` in modules/messaging/go.mod: the last one on the module proxy; the image is 1.21.1. */
+const bento = "1.20.0";
 /** The npm package `pulumi` that downloads the CLI; it takes the CLI's version from PULUMI_VERSION. */
 export const pulumiNpmPackage = "pulumi@3.265.0";
 
 /** Go modules under engine/modules that tools are built from. */
-export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky";
+export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging";
 
 /** A program that `go build` makes of one of our modules. */
 export interface BuildTarget {
@@ -186,6 +190,20 @@ const table = {
     build: { module: "blocky", package: "github.com/0xERR0R/blocky", binary: "blocky" },
     install: `put blocky ${blocky} on PATH`,
   },
+  "nats-server": {
+    version: nats,
+    accepts: { from: nats, below: "2.16.0" },
+    versionArgs: ["--version"],
+    build: { module: "messaging", package: "github.com/nats-io/nats-server/v2", binary: "nats-server" },
+    install: `put nats-server ${nats} on PATH`,
+  },
+  bento: {
+    version: bento,
+    accepts: { from: bento, below: "2.0.0" },
+    versionArgs: ["--version"],
+    build: { module: "messaging", package: "./cmd/bento", binary: "bento" },
+    install: `put bento ${bento} on PATH`,
+  },
 } as const satisfies Record<string, ToolSpec>;
 
 /** Every program that the toolchain can find. */
@@ -231,4 +249,5 @@ export const versionVariables: Readonly<Partial<Record<ModuleName, Readonly<Reco
   kwok: { "sigs.k8s.io/kwok/pkg/consts.Version": `v${kwok}` },
   helm: { "helm.sh/helm/v4/internal/version.version": `v${helm}` },
   blocky: { "github.com/0xERR0R/blocky/util.Version": `v${blocky}` },
+  messaging: { "main.Version": bento },
 };

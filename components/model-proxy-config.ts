@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import type { SecretOptions } from "./secrets";
 import { isPrivateHost, modelHost, providerOf } from "./model-providers";
 import { AGENT_AUTH_SCRIPT, SYNC_KEYS_SCRIPT } from "./model-proxy-scripts";
 import { ModelMode, type AgentKeyOptions, type ModelOptions, type ModelProxyOptions } from "./model-proxy-options";
@@ -43,6 +44,12 @@ export function agentsOf(options: ModelProxyOptions): Record<string, AgentKeyOpt
 export function keyOf(name: string, model: ModelOptions): string | undefined {
   const privateHost = isPrivateHost(modelHost(model, `modelProxy.models.${name}`));
   return model.providerKey ?? (privateHost ? undefined : providerOf(model));
+}
+
+/** The options of every key that a model presents; those of a key that comes from the cell's store may be missing. */
+export function usedProviderKeys({ models = {}, providerKeys = {} }: ModelProxyOptions): Record<string, SecretOptions> {
+  const names = Object.entries(models).map(([name, model]) => keyOf(name, model));
+  return Object.fromEntries(names.filter((name) => name !== undefined).map((name) => [name, providerKeys[name] ?? {}]));
 }
 
 /** LiteLLM's files, by name. Secrets are named by their environment variable. */

@@ -79,7 +79,7 @@ export interface ExternalDatabaseOptions {
   database: string;
   /** The user, which must own the database. */
   user: string;
-  /** The user's password. */
+  /** The user's password, without spaces: LiteLLM writes them as `+` into its URL. */
   password: SecretOptions;
   /** Whether to insist on TLS. Default: true. */
   tls?: boolean;
@@ -129,7 +129,7 @@ export interface ModelProxyOptions {
   models?: Record<string, ModelOptions>;
   /** Which models stand in for one that fails, in that order. Default: none. */
   fallbacks?: Record<string, string[]>;
-  /** The providers' API keys; they are here and nowhere else. Default: none. */
+  /** The providers' API keys; they are here and nowhere else. Default: none, or the cell's store. */
   providerKeys?: Record<string, SecretOptions>;
   /** Seconds that one request may take. Default: 600, as in the providers' own clients. */
   timeoutSeconds?: number;
@@ -145,7 +145,7 @@ export interface ModelProxyOptions {
   cache?: ModelCacheOptions;
   /** How many Pods. More than one needs a cache. Default: 1. */
   replicas?: number;
-  /** Requests and limits of LiteLLM's container. */
+  /** Requests and limits of LiteLLM's container. Default: 250m and 1Gi, limits of 2 CPU, 2Gi and 1Gi of ephemeral storage; 1.103.0 was measured at 622 MiB with a database and 352 MiB without. */
   resources?: ResourceOptions;
   /** How long LiteLLM keeps what each request cost, for example `90d`. Default: `90d`. */
   spendRetention?: string;

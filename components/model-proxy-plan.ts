@@ -3,13 +3,20 @@ import { ValidationFailed } from "./errors";
 import { resolveImage } from "./images";
 import { modelHosts } from "./model-providers";
 import { agentKeyEnv, agentsOf, KEY_PREFIX, keyOf, modelProxyFiles, providerKeyEnv } from "./model-proxy-config";
-import { ModelCache, ModelDatabase, ModelMode, type ModelProxyOptions } from "./model-proxy-options";
+import {
+  ModelCache,
+  ModelDatabase,
+  ModelMode,
+  type ExternalCacheOptions,
+  type ExternalDatabaseOptions,
+  type ModelProxyOptions,
+} from "./model-proxy-options";
 import { egressTo } from "./network";
 import { configHash } from "./openclaw/config";
 import { planPostgres } from "./postgres";
 import { POSTGRES_PORT } from "./postgres-config";
 import { completeResources, type CompleteResources } from "./resources";
-import { assertSecret, SecretFrom, type SecretOptions } from "./secrets";
+import { assertSecret, SecretFrom, type ExternalSecretsOptions, type SecretOptions } from "./secrets";
 import { planValkey } from "./valkey";
 import { VALKEY_PORT } from "./valkey-config";
 
@@ -21,6 +28,8 @@ export interface ModelProxySurroundings {
   telemetry: boolean;
   /** The name of its own cache's Service. Default: `cache`. */
   cacheHost?: string;
+  /** The cell's store for secrets. Default: none. */
+  externalSecrets?: ExternalSecretsOptions;
 }
 
 /** A model proxy's options, checked and complete. */
@@ -42,6 +51,9 @@ export interface ModelProxyPlan {
 
 const WHERE = "modelProxy";
 
+/** Where a secret comes from that no option says otherwise about. */
+type Store = ExternalSecretsOptions | undefined;
+
 function fail(where: string, what: string, fix: string): never {
   throw new ValidationFailed({ what, where: `${WHERE}.${where}`, fix });
 }
@@ -51,15 +63,16 @@ function fail(where: string, what: string, fix: string): never {
  * @throws ValidationFailed naming the option and the fix.
  */
 export function planModelProxy(options: ModelProxyOptions, surroundings: ModelProxySurroundings): ModelProxyPlan {
+  const { externalSecrets: store } = surroundings;
   const database = options.database?.kind ?? ModelDatabase.Own;
   const cache = options.cache?.kind ?? ModelCache.None;
   const hosts = modelHosts(options.models ?? {});
   assertModels(options);
-  assertProviderKeys(options);
+  assertProviderKeys(options, store);
   assertReachable(options, hosts, surroundings.forwardProxy);
-  assertDatabase(options, database);
-  assertCache(options, cache);
-  assertAgents(options, database);
+  assertDatabase(options, database, store);
+  assertCache(options, cache, store);
+  assertAgents(options, database, store);
   assertNumbers(options, cache);
   const external = options.cache?.external;
   const cacheEndpoint =
@@ -135,13 +148,13 @@ function assertModels({ models = {}, fallbacks = {} }: ModelProxyOptions): void 
   }
 }
 
-function assertProviderKeys({ models = {}, providerKeys = {} }: ModelProxyOptions): void {
+function assertProviderKeys({ models = {}, providerKeys = {} }: ModelProxyOptions, store: Store): void {
   const used = new Map<string, string>();
   for (const [name, model] of Object.entries(models)) {
     const key = keyOf(name, model);
     if (key === undefined) continue;
     used.set(key, name);
-    if (providerKeys[key] === undefined) {
+    if (providerKeys[key] === undefined && store === undefined) {
       fail(
         `providerKeys.${key}`,
         `the model ${name} presents it, and there is none`,
@@ -153,7 +166,7 @@ function assertProviderKeys({ models = {}, providerKeys = {} }: ModelProxyOption
     if (!used.has(key)) {
       fail(`providerKeys.${key}`, "no model presents it", `remove it, or set providerKey: ${key} on a model`);
     }
-    assertSecret(secret, SecretFrom.Value, `${WHERE}.providerKeys.${key}`);
+    assertSecret(secret, SecretFrom.Value, `${WHERE}.providerKeys.${key}`, store);
   }
   assertDistinct([...used.keys()], providerKeyEnv, "providerKeys");
 }
@@ -186,42 +199,45 @@ function assertReachable(
   }
 }
 
-function assertDatabase({ database = {}, masterKey }: ModelProxyOptions, kind: ModelDatabase): void {
+function assertDatabase({ database = {}, masterKey }: ModelProxyOptions, kind: ModelDatabase, store: Store): void {
   if ((kind === ModelDatabase.External) !== (database.external !== undefined)) {
     fail("database.external", `kind is ${kind}`, "give external with kind: external, and only then");
   }
   if (kind !== ModelDatabase.Own && database.own !== undefined) {
     fail("database.own", `kind is ${kind}`, "remove own, or set kind: own");
   }
-  if (kind === ModelDatabase.Own) planPostgres(database.own ?? {}, "litellm", `${WHERE}.database.own`);
+  if (kind === ModelDatabase.Own) planPostgres(database.own ?? {}, "litellm", `${WHERE}.database.own`, store);
   if (database.external !== undefined) {
-    assertExternal("database.external", database.external);
+    assertExternal("database.external", database.external, store);
   }
   if (kind === ModelDatabase.None && masterKey !== undefined) {
     fail("masterKey", "without a database there is no administrator", "remove it, or give a database");
   }
-  assertKey(masterKey ?? {}, "masterKey");
+  assertKey(masterKey ?? {}, "masterKey", store);
 }
 
-function assertCache({ cache = {} }: ModelProxyOptions, kind: ModelCache): void {
+function assertCache({ cache = {} }: ModelProxyOptions, kind: ModelCache, store: Store): void {
   if ((kind === ModelCache.External) !== (cache.external !== undefined)) {
     fail("cache.external", `kind is ${kind}`, "give external with kind: external, and only then");
   }
   if (kind !== ModelCache.Own && cache.own !== undefined) {
     fail("cache.own", `kind is ${kind}`, "remove own, or set kind: own");
   }
-  if (kind === ModelCache.Own) planValkey(cache.own ?? {}, `${WHERE}.cache.own`);
-  if (cache.external !== undefined) assertExternal("cache.external", cache.external);
+  if (kind === ModelCache.Own) planValkey(cache.own ?? {}, `${WHERE}.cache.own`, store);
+  if (cache.external !== undefined) assertExternal("cache.external", cache.external, store);
 }
 
-function assertExternal(where: string, options: { egress: unknown[]; password: SecretOptions; host: string }): void {
+function assertExternal(where: string, options: ExternalDatabaseOptions | ExternalCacheOptions, store: Store): void {
   if (options.egress.length === 0) {
     fail(`${where}.egress`, `nothing opens the way to ${options.host}`, "add a rule with its addresses");
   }
-  assertSecret(options.password, SecretFrom.Value, `${WHERE}.${where}.password`);
+  assertSecret(options.password, SecretFrom.Value, `${WHERE}.${where}.password`, store);
+  if (typeof options.password.value === "string" && options.password.value.includes(" ")) {
+    fail(`${where}.password`, "it has a space, which LiteLLM writes as + into its URL", "use one without spaces");
+  }
 }
 
-function assertAgents(options: ModelProxyOptions, database: ModelDatabase): void {
+function assertAgents(options: ModelProxyOptions, database: ModelDatabase, store: Store): void {
   const agents = agentsOf(options);
   if (Object.keys(agents).length === 0) fail("agents", "there is none", "name an agent, or leave it out for main");
   for (const [name, agent] of Object.entries(agents)) {
@@ -253,13 +269,13 @@ function assertAgents(options: ModelProxyOptions, database: ModelDatabase): void
         "give a budget, and write the duration like 24h, 30d or 1mo",
       );
     }
-    assertKey(agent.key ?? {}, `${where}.key`);
+    assertKey(agent.key ?? {}, `${where}.key`, store);
   }
   assertDistinct(Object.keys(agents), agentKeyEnv, "agents");
 }
 
-function assertKey(key: SecretOptions, where: string): void {
-  assertSecret(key, SecretFrom.Generated, `${WHERE}.${where}`);
+function assertKey(key: SecretOptions, where: string, store: Store): void {
+  assertSecret(key, SecretFrom.Generated, `${WHERE}.${where}`, store);
   // What an output will be is not known yet; LiteLLM refuses it then.
   if (typeof key.value === "string" && !(key.value.startsWith(KEY_PREFIX) && key.value.length >= 16)) {
     fail(where, "LiteLLM would refuse that key", `give one of 16 characters or more that begins with ${KEY_PREFIX}`);

@@ -107,6 +107,8 @@ export function proxyEnv(
       ...(database.tls && { DATABASE_SSLMODE: "require" }),
       // Rather than go on with half a schema.
       ENFORCE_PRISMA_MIGRATION_CHECK: "True",
+      // The default one puts the database's URL, password and all, on a command line.
+      USE_V2_MIGRATION_RESOLVER: "True",
       LITELLM_MIGRATION_DIR: "/tmp/migrations",
     }),
     ...(telemetry && {

@@ -8,6 +8,7 @@ import {
   MASTER_KEY_ENV,
   MODEL_PROXY_PORT,
   providerKeyEnv,
+  usedProviderKeys,
 } from "./model-proxy-config";
 import { ModelCache, ModelDatabase, type ModelProxyArgs, type ModelProxyOptions } from "./model-proxy-options";
 import { planModelProxy, type ModelProxyPlan } from "./model-proxy-plan";
@@ -63,6 +64,7 @@ export class ModelProxy extends pulumi.ComponentResource {
       forwardProxy: args.forwardProxy !== undefined,
       telemetry: args.telemetry !== undefined,
       cacheHost: `${name}-cache`,
+      externalSecrets: args.externalSecrets,
     });
     const provide = (suffix: string, options: SecretOptions, env: string, generatedPrefix?: string): SecretReference =>
       provideSecret(
@@ -73,6 +75,7 @@ export class ModelProxy extends pulumi.ComponentResource {
           namespace: args.namespace,
           labels,
           defaultFrom: generatedPrefix === undefined ? SecretFrom.Value : SecretFrom.Generated,
+          externalSecrets: args.externalSecrets,
           generatedPrefix,
         },
         this,
@@ -81,7 +84,7 @@ export class ModelProxy extends pulumi.ComponentResource {
     this.agentKeys = mapValues(agentsOf(args), (agent, { key = {} }) =>
       provide(`agent-${agent}`, key, agentKeyEnv(agent), KEY_PREFIX),
     );
-    const providerKeys = mapValues(args.providerKeys ?? {}, (provider, key) =>
+    const providerKeys = mapValues(usedProviderKeys(args), (provider, key) =>
       provide(`provider-${provider.toLowerCase().replace(/[^a-z0-9-]/g, "-")}`, key, providerKeyEnv(provider)),
     );
     const masterKey =

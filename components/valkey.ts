@@ -15,6 +15,7 @@ import {
   secretEnv,
   SecretFrom,
   secretVersionsAnnotation,
+  type ExternalSecretsOptions,
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
@@ -55,8 +56,12 @@ const VALKEY_UID = 999;
  * @param where the option that they come from, for messages.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planValkey(options: ValkeyOptions, where = "valkey"): ValkeyPlan {
-  assertSecret(options.password ?? {}, SecretFrom.Generated, `${where}.password`);
+export function planValkey(
+  options: ValkeyOptions,
+  where = "valkey",
+  externalSecrets?: ExternalSecretsOptions,
+): ValkeyPlan {
+  assertSecret(options.password ?? {}, SecretFrom.Generated, `${where}.password`, externalSecrets);
   const resources = completeResources(
     options.resources ?? {},
     {
@@ -101,12 +106,18 @@ export class Valkey extends pulumi.ComponentResource {
     const { component = "cache" } = args;
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component, owner: Owner.Platform, extra: args.labels });
-    const plan = planValkey(args);
+    const plan = planValkey(args, undefined, args.externalSecrets);
 
     this.password = provideSecret(
       `${name}-password`,
       args.password ?? {},
-      { env: VALKEY_PASSWORD_ENV, namespace: args.namespace, labels, defaultFrom: SecretFrom.Generated },
+      {
+        env: VALKEY_PASSWORD_ENV,
+        namespace: args.namespace,
+        labels,
+        defaultFrom: SecretFrom.Generated,
+        externalSecrets: args.externalSecrets,
+      },
       this,
     );
     const config = new ConfigMap(

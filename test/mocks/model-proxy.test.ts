@@ -1,0 +1,508 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import { ValidationFailed } from "../../components/errors";
+import { ModelProxy } from "../../components/model-proxy";
+import { ModelCache, ModelDatabase, ModelMode, type ModelProxyArgs } from "../../components/model-proxy-options";
+import { planModelProxy } from "../../components/model-proxy-plan";
+import { SecretFrom, type SecretOptions } from "../../components/secrets";
+import { differences, providers, record, type Recorder, type Registered } from "./support";
+
+const CONFIG_MAP = "kubernetes:core/v1:ConfigMap";
+const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
+const POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy";
+const SECRET = "kubernetes:core/v1:Secret";
+const SERVICE = "kubernetes:core/v1:Service";
+
+/** A cell's usual proxy: two providers, a fallback, two agents with limits. */
+const USUAL: Partial<ModelProxyArgs> = {
+  instance: "cell",
+  models: {
+    main: { model: "openai/gpt-4o" },
+    spare: { model: "anthropic/claude-sonnet-4-5", rpm: 60, tpm: 100_000 },
+    embed: { model: "openai/text-embedding-3-small", mode: ModelMode.Embedding },
+  },
+  fallbacks: { main: ["spare"] },
+  providerKeys: { openai: { value: "canary-openai" }, anthropic: { value: "canary-anthropic" } },
+  agents: {
+    main: {},
+    support: { models: ["main"], budget: 25, budgetDuration: "7d", rpm: 30, tpm: 50_000, maxParallelRequests: 2 },
+  },
+  forwardProxy: { component: "forward-proxy", host: "egress", port: 3129 },
+  telemetry: { component: "telemetry-collector", host: "collector", port: 4318 },
+  clients: ["gateway", "search"],
+  dns: { component: "dns-filter", host: "10.96.0.53", port: 53, podPort: 5353 },
+};
+
+interface Container {
+  name: string;
+  args?: string[];
+  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { name: string; key: string } } }[];
+  resources: { requests: Record<string, string>; limits: Record<string, string> };
+  securityContext: Record<string, unknown>;
+  startupProbe?: unknown;
+  readinessProbe?: unknown;
+  livenessProbe?: unknown;
+}
+
+interface PodTemplate {
+  metadata: { annotations: Record<string, string> };
+  spec: { containers: Container[]; initContainers?: Container[]; terminationGracePeriodSeconds: number };
+}
+
+let proxy: ModelProxy;
+
+async function recordProxy(args: Partial<ModelProxyArgs> = USUAL): Promise<Recorder> {
+  return record((recorder) => {
+    proxy = new ModelProxy(
+      "models",
+      { namespace: "agents", ...args },
+      { providers: providers(), transformations: [recorder.observe] },
+    );
+  });
+}
+
+function template(recorder: Recorder): PodTemplate {
+  return (recorder.get(DEPLOYMENT, "models").inputs.spec as { template: PodTemplate }).template;
+}
+
+function container(recorder: Recorder, name: string): Container {
+  const found = template(recorder).spec.containers.find((candidate) => candidate.name === name);
+  assert.ok(found, `there is no container ${name}`);
+  return found;
+}
+
+const envOf = ({ env }: Container) => Object.fromEntries(env.map(({ name, value }) => [name, value]));
+const secretsOf = ({ env }: Container) =>
+  env.filter(({ valueFrom }) => valueFrom !== undefined).map(({ name }) => name);
+
+function files(recorder: Recorder): Record<string, string> {
+  return recorder.get(CONFIG_MAP, "models-config").inputs.data as Record<string, string>;
+}
+
+describe("ModelProxy", () => {
+  it("registers exactly these resources", async () => {
+    const recorder = await recordProxy();
+    assert.deepEqual(recorder.list(), [
+      "clawfleet:index:ModelProxy models",
+      "clawfleet:index:Postgres models-database",
+      "kubernetes:apps/v1:Deployment models",
+      "kubernetes:apps/v1:StatefulSet models-database",
+      "kubernetes:core/v1:ConfigMap models-config",
+      "kubernetes:core/v1:ConfigMap models-database-config",
+      "kubernetes:core/v1:PersistentVolumeClaim models-database-data",
+      "kubernetes:core/v1:Secret models-agent-main",
+      "kubernetes:core/v1:Secret models-agent-support",
+      "kubernetes:core/v1:Secret models-database-password",
+      "kubernetes:core/v1:Secret models-master-key",
+      "kubernetes:core/v1:Secret models-provider-anthropic",
+      "kubernetes:core/v1:Secret models-provider-openai",
+      "kubernetes:core/v1:Service models",
+      "kubernetes:core/v1:Service models-database",
+      "kubernetes:core/v1:ServiceAccount models",
+      "kubernetes:core/v1:ServiceAccount models-database",
+      "kubernetes:networking.k8s.io/v1:NetworkPolicy models",
+      "kubernetes:networking.k8s.io/v1:NetworkPolicy models-database",
+      "kubernetes:policy/v1:PodDisruptionBudget models",
+      "kubernetes:policy/v1:PodDisruptionBudget models-database",
+      "random:index/randomPassword:RandomPassword models-agent-main",
+      "random:index/randomPassword:RandomPassword models-agent-support",
+      "random:index/randomPassword:RandomPassword models-database-password",
+      "random:index/randomPassword:RandomPassword models-master-key",
+    ]);
+  });
+
+  it("works alone, with nothing but a namespace", async () => {
+    const recorder = await recordProxy({});
+    assert.deepEqual(Object.keys(proxy.agentKeys), ["main"]);
+    assert.match(files(recorder)["config.yaml"] ?? "", /^model_list: \[\]$/m);
+  });
+
+  it("says where it is, what it must reach, and which key each agent has", async () => {
+    await recordProxy();
+    assert.deepEqual(proxy.endpoint, { component: "model-proxy", host: "models", port: 4000 });
+    assert.deepEqual(proxy.allowedHosts, ["api.anthropic.com", "api.openai.com"]);
+    const { secretName, key } = proxy.agentKeys.support ?? assert.fail();
+    const [name, url] = await Promise.all([resolved(secretName), resolved(proxy.url)]);
+    assert.deepEqual([name, key], ["models-agent-support", "AGENT_KEY_SUPPORT"]);
+    assert.equal(url, "http://models.agents.svc:4000/v1");
+  });
+
+  it("lets its clients in, and reaches database, collector, forward proxy and DNS filter alone", async () => {
+    const { spec } = (await recordProxy()).get(POLICY, "models").inputs;
+    assert.deepEqual(spec, {
+      podSelector: { matchLabels: labels("model-proxy") },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [{ from: [pods("gateway"), pods("search")], ports: [{ protocol: "TCP", port: 4000 }] }],
+      egress: [
+        {
+          to: [pods("dns-filter")],
+          ports: [
+            { protocol: "UDP", port: 5353 },
+            { protocol: "TCP", port: 5353 },
+          ],
+        },
+        { to: [pods("forward-proxy")], ports: [{ protocol: "TCP", port: 3129 }] },
+        { to: [pods("telemetry-collector")], ports: [{ protocol: "TCP", port: 4318 }] },
+        { to: [pods("model-database")], ports: [{ protocol: "TCP", port: 5432 }] },
+      ],
+    });
+    const service = (await recordProxy()).get(SERVICE, "models").inputs.spec as { type: string; ports: unknown[] };
+    assert.deepEqual(service.ports, [{ name: "http", port: 4000, targetPort: 4000, protocol: "TCP" }]);
+    assert.equal(service.type, "ClusterIP");
+  });
+
+  it("lets the database be reached by the proxy alone, and reach nothing", async () => {
+    const { spec } = (await recordProxy()).get(POLICY, "models-database").inputs as {
+      spec: { ingress: unknown; egress: unknown[] };
+    };
+    assert.deepEqual(spec.ingress, [{ from: [pods("model-proxy")], ports: [{ protocol: "TCP", port: 5432 }] }]);
+    assert.equal(spec.egress.length, 1);
+  });
+
+  it("gives every container limits, a read-only root and no rights", async () => {
+    const { containers, initContainers = [] } = template(await recordProxy()).spec;
+    assert.deepEqual(
+      [...initContainers, ...containers].map(({ name }) => name),
+      ["wait-for-database", "litellm", "agent-keys"],
+    );
+    for (const { resources, securityContext } of [...initContainers, ...containers]) {
+      for (const part of [resources.requests, resources.limits]) {
+        assert.deepEqual(Object.keys(part).sort(), ["cpu", "ephemeral-storage", "memory"]);
+      }
+      assert.deepEqual(securityContext, {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        runAsNonRoot: true,
+        capabilities: { drop: ["ALL"] },
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+    }
+  });
+
+  it("is ready when LiteLLM and its database are, and the agents' keys exist", async () => {
+    const recorder = await recordProxy();
+    const { startupProbe, readinessProbe, livenessProbe } = container(recorder, "litellm");
+    const get = (path: string) => ({ httpGet: { path, port: "http" }, timeoutSeconds: 10 });
+    assert.deepEqual(startupProbe, { ...get("/health/readiness"), periodSeconds: 5, failureThreshold: 120 });
+    assert.deepEqual(readinessProbe, { ...get("/health/readiness"), periodSeconds: 10, failureThreshold: 3 });
+    assert.deepEqual(livenessProbe, { ...get("/health/liveliness"), periodSeconds: 30, failureThreshold: 4 });
+    assert.deepEqual(container(recorder, "agent-keys").readinessProbe, {
+      exec: { command: ["sh", "-c", "test -e /run/agent-keys/synced"] },
+      timeoutSeconds: 5,
+      periodSeconds: 5,
+      failureThreshold: 3,
+    });
+  });
+
+  it("answers what it has begun before it ends", async () => {
+    assert.equal(template(await recordProxy()).spec.terminationGracePeriodSeconds, 630);
+    const short = await recordProxy({ ...USUAL, timeoutSeconds: 60 });
+    assert.equal(template(short).spec.terminationGracePeriodSeconds, 90);
+  });
+
+  it("reaches providers through the forward proxy, and the cell's own parts directly", async () => {
+    const env = envOf(container(await recordProxy(), "litellm"));
+    for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]) {
+      assert.equal(env[name], "http://egress:3129");
+    }
+    assert.equal(env.NO_PROXY, "localhost,127.0.0.1,models-database,collector");
+    assert.equal(env.no_proxy, env.NO_PROXY);
+    assert.equal(envOf(container(await recordProxy({}), "litellm")).HTTP_PROXY, undefined);
+  });
+
+  it("downloads nothing, reports nothing home, and serves no administration page", async () => {
+    const env = envOf(container(await recordProxy(), "litellm"));
+    for (const name of [
+      "LITELLM_LOCAL_MODEL_COST_MAP",
+      "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS",
+      "LITELLM_LOCAL_AUTOROUTER_PRESETS",
+      "LITELLM_LOCAL_BLOG_POSTS",
+      "LITELLM_LOCAL_POLICY_TEMPLATES",
+      "DISABLE_ADMIN_UI",
+      "NO_DOCS",
+      "NO_REDOC",
+      "NO_OPENAPI",
+    ]) {
+      assert.equal(env[name], "True", name);
+    }
+    assert.equal(env.OTEL_ENDPOINT, "http://collector:4318/v1/traces");
+  });
+
+  describe("secrets", () => {
+    it("gives provider keys to LiteLLM alone, and the administrator's key to the Pod alone", async () => {
+      const recorder = await recordProxy();
+      assert.deepEqual(secretsOf(container(recorder, "litellm")).sort(), [
+        "DATABASE_PASSWORD",
+        "LITELLM_MASTER_KEY",
+        "PROVIDER_KEY_ANTHROPIC",
+        "PROVIDER_KEY_OPENAI",
+      ]);
+      assert.deepEqual(secretsOf(container(recorder, "agent-keys")).sort(), [
+        "AGENT_KEY_MAIN",
+        "AGENT_KEY_SUPPORT",
+        "LITELLM_MASTER_KEY",
+      ]);
+    });
+
+    it("begins the keys that it generates with sk-", async () => {
+      const recorder = await recordProxy();
+      for (const [name, key] of [
+        ["models-master-key", "LITELLM_MASTER_KEY"],
+        ["models-agent-main", "AGENT_KEY_MAIN"],
+      ] as const) {
+        const { inputs, secrets } = recorder.get(SECRET, name);
+        assert.deepEqual(inputs.stringData, { [key]: `sk-generated-${name}` });
+        assert.deepEqual(secrets, ["stringData"]);
+      }
+    });
+
+    it("keeps every given value a secret, in its own args too", async () => {
+      const recorder = await recordProxy({
+        ...USUAL,
+        masterKey: { value: "sk-canary-master-key" },
+        agents: { main: { key: { value: "sk-canary-agent-key" } } },
+        database: { own: { password: { value: "canary-database" } } },
+        cache: { kind: ModelCache.Own, own: { password: { value: "canary-cache" } } },
+      });
+      for (const registered of recorder.resources) assertSealed(registered);
+      assert.ok(!JSON.stringify(files(recorder)).includes("canary"));
+    });
+
+    it("is rolled when a secret is rotated, by its version", async () => {
+      const rotated = (change: Partial<ModelProxyArgs>) => recordProxy({ ...USUAL, ...change });
+      const before = await recordProxy();
+      const annotation = (recorder: Recorder) =>
+        template(recorder).metadata.annotations["clawfleet.dev/secret-versions"];
+      assert.match(annotation(before) ?? "", /AGENT_KEY_SUPPORT=1/);
+      const after = await rotated({
+        agents: { ...USUAL.agents, support: { ...USUAL.agents?.support, key: { version: 2 } } },
+      });
+      assert.match(annotation(after) ?? "", /AGENT_KEY_SUPPORT=2/);
+      assert.deepEqual(differences(before, after), [
+        `${DEPLOYMENT} models spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+        "random:index/randomPassword:RandomPassword models-agent-support keepers.version",
+      ]);
+    });
+  });
+
+  describe("config", () => {
+    it("is immutable, named by its content, and rolls the Pods when a limit changes", async () => {
+      const before = await recordProxy();
+      const config = before.get(CONFIG_MAP, "models-config").inputs as {
+        immutable: boolean;
+        metadata: { name: string };
+      };
+      assert.equal(config.immutable, true);
+      assert.match(config.metadata.name, /^models-config-[0-9a-f]{8,}$/);
+      const after = await recordProxy({
+        ...USUAL,
+        agents: { ...USUAL.agents, support: { ...USUAL.agents?.support, rpm: 31 } },
+      });
+      assert.deepEqual(differences(before, after), [
+        `${DEPLOYMENT} models spec.template.spec.volumes.0.configMap.name`,
+        `${CONFIG_MAP} models-config data.agents.json`,
+        `${CONFIG_MAP} models-config metadata.name`,
+      ]);
+    });
+
+    it("names every limit of every agent", async () => {
+      const agents = JSON.parse(files(await recordProxy())["agents.json"] ?? "") as Record<string, unknown>;
+      assert.deepEqual(agents, {
+        main: {
+          env: "AGENT_KEY_MAIN",
+          limits: {
+            models: [],
+            rpm_limit: null,
+            tpm_limit: null,
+            max_parallel_requests: null,
+            max_budget: null,
+            budget_duration: null,
+          },
+        },
+        support: {
+          env: "AGENT_KEY_SUPPORT",
+          limits: {
+            models: ["main"],
+            rpm_limit: 30,
+            tpm_limit: 50_000,
+            max_parallel_requests: 2,
+            max_budget: 25,
+            budget_duration: "7d",
+          },
+        },
+      });
+    });
+  });
+
+  describe("without a database", () => {
+    const NONE = { ...USUAL, agents: { main: { rpm: 5 } }, database: { kind: ModelDatabase.None } };
+
+    it("has no administrator, and LiteLLM knows the agents' keys itself", async () => {
+      const recorder = await recordProxy(NONE);
+      const { containers, initContainers } = template(recorder).spec;
+      assert.deepEqual(
+        containers.map(({ name }) => name),
+        ["litellm"],
+      );
+      assert.equal(initContainers, undefined);
+      assert.ok(!secretsOf(container(recorder, "litellm")).includes("LITELLM_MASTER_KEY"));
+      assert.ok(secretsOf(container(recorder, "litellm")).includes("AGENT_KEY_MAIN"));
+      assert.deepEqual(Object.keys(files(recorder)).sort(), ["agent_auth.py", "agents.json", "config.yaml"]);
+      assert.ok(!recorder.list().some((line) => line.includes("database") || line.includes("master-key")));
+    });
+
+    it("refuses a budget, and an administrator's key", () => {
+      refused({ ...NONE, agents: { main: { budget: 5 } } }, "modelProxy.agents.main.budget", "database.kind");
+      refused({ ...NONE, masterKey: {} }, "modelProxy.masterKey", "database");
+    });
+  });
+
+  it("uses an existing database and an existing cache, over TLS, where they are", async () => {
+    const password: SecretOptions = { from: SecretFrom.Existing, existingName: "db" };
+    const recorder = await recordProxy({
+      ...USUAL,
+      database: {
+        kind: ModelDatabase.External,
+        external: {
+          host: "db.example.com",
+          port: 6432,
+          database: "models",
+          user: "proxy",
+          password,
+          egress: [{ cidr: "203.0.113.7/32" }],
+        },
+      },
+      cache: {
+        kind: ModelCache.External,
+        external: { host: "cache.example.com", password, egress: [{ cidr: "203.0.113.8/32" }] },
+      },
+    });
+    const env = envOf(container(recorder, "litellm"));
+    assert.equal(env.DATABASE_HOST, "db.example.com:6432");
+    assert.equal(env.DATABASE_SSLMODE, "require");
+    assert.equal(env.NO_PROXY, "localhost,127.0.0.1,db.example.com,cache.example.com,collector");
+    assert.match(
+      files(recorder)["config.yaml"] ?? "",
+      /coordination_redis:\n {4}host: cache.example.com\n {4}port: 6379\n {4}password: os.environ\/REDIS_PASSWORD\n {4}ssl: true/,
+    );
+    const { egress } = recorder.get(POLICY, "models").inputs.spec as { egress: unknown[] };
+    assert.deepEqual(egress.slice(-2), [
+      { to: [{ ipBlock: { cidr: "203.0.113.7/32" } }], ports: [{ protocol: "TCP", port: 6432 }] },
+      { to: [{ ipBlock: { cidr: "203.0.113.8/32" } }], ports: [{ protocol: "TCP", port: 6379 }] },
+    ]);
+    assert.ok(!recorder.list().some((line) => line.includes("StatefulSet")));
+  });
+
+  it("counts in a cache of its own for several Pods", async () => {
+    const recorder = await recordProxy({ ...USUAL, replicas: 2, cache: { kind: ModelCache.Own } });
+    assert.ok(recorder.list().includes("clawfleet:index:Valkey models-cache"));
+    assert.match(files(recorder)["config.yaml"] ?? "", /host: models-cache/);
+    assert.ok(secretsOf(container(recorder, "litellm")).includes("REDIS_PASSWORD"));
+    const { ingress } = recorder.get(POLICY, "models-cache").inputs.spec as { ingress: unknown };
+    assert.deepEqual(ingress, [{ from: [pods("model-proxy")], ports: [{ protocol: "TCP", port: 6379 }] }]);
+  });
+
+  it("refuses what cannot work, and names the option", () => {
+    const bad: [Partial<ModelProxyArgs>, string, string][] = [
+      [{ models: { a: { model: "gpt-4o" } } }, "modelProxy.models.a.model", "<provider>/<model>"],
+      [{ models: { a: { model: "nobody/x" } } }, "modelProxy.models.a.model", "apiBase"],
+      [
+        { models: { a: { model: "openai/x", apiBase: "http://api.example.com" } } },
+        "modelProxy.models.a.apiBase",
+        "https",
+      ],
+      [
+        { models: { a: { model: "openai/x", apiBase: "https://u:canary@h.example.com" } } },
+        "modelProxy.models.a.apiBase",
+        "https",
+      ],
+      [{ models: { "a b": { model: "openai/x" } } }, "modelProxy.models.a b", "letters"],
+      [{ models: { a: { model: "openai/x", rpm: 0 } } }, "modelProxy.models.a.rpm", "from 1 up"],
+      [{ models: { a: { model: "openai/x", inputPrice: -1 } } }, "modelProxy.models.a.inputPrice", "USD"],
+      [{ providerKeys: {} }, "modelProxy.providerKeys.openai", "existing Secret"],
+      [
+        { providerKeys: { ...USUAL.providerKeys, groq: { value: "x" } } },
+        "modelProxy.providerKeys.groq",
+        "providerKey: groq",
+      ],
+      [{ fallbacks: { main: ["nothing"] } }, "modelProxy.fallbacks.main", "modelProxy.models.nothing"],
+      [{ fallbacks: { main: ["main"] } }, "modelProxy.fallbacks.main", "remove it"],
+      [{ fallbacks: { main: ["embed"] } }, "modelProxy.fallbacks.main", "same mode"],
+      [{ forwardProxy: undefined }, "modelProxy.egress", "forward proxy"],
+      [{ agents: {} }, "modelProxy.agents", "main"],
+      [{ agents: { Main: {} } }, "modelProxy.agents.Main", "lower case"],
+      [{ agents: { main: { models: ["x"] } } }, "modelProxy.agents.main.models", "modelProxy.models.x"],
+      [{ agents: { main: { budget: 0 } } }, "modelProxy.agents.main.budget", "USD"],
+      [{ agents: { main: { budgetDuration: "7d" } } }, "modelProxy.agents.main.budgetDuration", "budget"],
+      [{ agents: { main: { budget: 1, budgetDuration: "week" } } }, "modelProxy.agents.main.budgetDuration", "30d"],
+      [{ agents: { main: { maxParallelRequests: 0.5 } } }, "modelProxy.agents.main.maxParallelRequests", "from 1 up"],
+      [{ agents: { main: { key: { value: "no-prefix-canary" } } } }, "modelProxy.agents.main.key", "sk-"],
+      [{ masterKey: { value: "sk-short" } }, "modelProxy.masterKey", "16 characters"],
+      [{ replicas: 2 }, "modelProxy.replicas", "cache.kind"],
+      [{ replicas: 0 }, "modelProxy.replicas", "1 to 10"],
+      [{ retries: -1 }, "modelProxy.retries", "0 to 10"],
+      [{ timeoutSeconds: 0 }, "modelProxy.timeoutSeconds", "seconds"],
+      [{ spendRetention: "long" }, "modelProxy.spendRetention", "90d"],
+      [{ database: { kind: ModelDatabase.External } }, "modelProxy.database.external", "kind: external"],
+      [{ database: { kind: ModelDatabase.None, own: {} } }, "modelProxy.database.own", "kind: own"],
+      [{ database: { own: { maxConnections: 1 } } }, "modelProxy.database.own.maxConnections", "10"],
+      [{ database: { own: { volume: { size: "big" } } } }, "modelProxy.database.own.volume.size", "10Gi"],
+      [{ cache: { kind: ModelCache.External } }, "modelProxy.cache.external", "kind: external"],
+      [{ cache: { own: {} } }, "modelProxy.cache.own", "kind: own"],
+      [{ resources: { limitsMemory: "1Mi" } }, "modelProxy.resources.limitsMemory", "requestsMemory"],
+    ];
+    for (const [change, where, fix] of bad) refused({ ...USUAL, ...change }, where, fix);
+  });
+
+  it("needs a way to a model on a private name, and goes there directly", async () => {
+    const models = { own: { model: "hosted_vllm/qwen", apiBase: "http://vllm.models.svc:8000/v1" } };
+    const change = { ...USUAL, models, fallbacks: {}, providerKeys: {}, agents: { main: {} } };
+    refused(change, "modelProxy.egress", "addresses and ports");
+    const recorder = await recordProxy({ ...change, egress: [{ cidr: "10.1.2.0/24", ports: [8000] }] });
+    assert.deepEqual(proxy.allowedHosts, []);
+    assert.match(envOf(container(recorder, "litellm")).NO_PROXY ?? "", /vllm\.models\.svc/);
+  });
+});
+
+function refused(args: Partial<ModelProxyArgs>, where: string, fix: string): void {
+  const surroundings = { forwardProxy: args.forwardProxy !== undefined, telemetry: false };
+  assert.throws(
+    () => planModelProxy(args, surroundings),
+    (error: unknown) => {
+      assert.ok(error instanceof ValidationFailed, String(error));
+      assert.equal(error.where, where);
+      assert.ok(error.fix?.includes(fix), `${where}: ${error.fix ?? ""}`);
+      assert.ok(!error.message.includes("canary"));
+      return true;
+    },
+  );
+}
+
+/** No input that holds a canary may be outside of what is marked as a secret. */
+function assertSealed({ type, name, inputs, secrets }: Registered): void {
+  const visit = (value: unknown, path: string): void => {
+    if (secrets.includes(path)) return;
+    if (typeof value === "string") assert.ok(!value.includes("canary"), `${type} ${name} ${path}`);
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, child] of Object.entries(value)) visit(child, path === "" ? key : `${path}.${key}`);
+  };
+  visit(inputs, "");
+}
+
+function labels(component: string): Record<string, string> {
+  return {
+    "app.kubernetes.io/name": "openclaw",
+    "app.kubernetes.io/instance": "cell",
+    "app.kubernetes.io/component": component,
+  };
+}
+
+function pods(component: string): object {
+  return { podSelector: { matchLabels: labels(component) } };
+}
+
+function resolved<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => {
+    output.apply(resolve);
+  });
+}

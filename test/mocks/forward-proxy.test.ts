@@ -145,7 +145,7 @@ describe("ForwardProxy", () => {
     });
   });
 
-  it("runs twice, without a capability, a token or anything to write to", async () => {
+  it("runs twice, without a capability, a token or anything to write to but shared memory", async () => {
     const recorder = await recordProxy();
     const spec = podSpec(recorder);
     assert.equal((recorder.get(DEPLOYMENT, "proxy").inputs.spec as { replicas: number }).replicas, 2);
@@ -161,7 +161,10 @@ describe("ForwardProxy", () => {
     const [container, ...others] = spec.containers;
     assert.equal(others.length, 0);
     assert.deepEqual(container?.command, ["/usr/sbin/squid", "-N", "-d", "1", "-f", "/config/squid.conf"]);
-    assert.deepEqual(container?.volumeMounts, [{ name: "config", mountPath: "/config", readOnly: true }]);
+    assert.deepEqual(container?.volumeMounts, [
+      { name: "config", mountPath: "/config", readOnly: true },
+      { name: "shm", mountPath: "/dev/shm" },
+    ]);
     assert.equal(container?.securityContext.readOnlyRootFilesystem, true);
   });
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ export async function startSquid(programs: DebianPrograms, config: string, port:
   const file = join(folder, "squid.conf");
   const moved = Object.entries(places).map(([directive, path]) => `${directive} ${programs.file(path)}\n`);
   writeFileSync(file, config.replaceAll("/dev/stdout", log) + moved.join(""));
-  const [program, args] = unprivileged(programs.path("squid"), ["-N", "-d", "1", "-f", file]);
+  const [program, args] = unprivileged(squidOf(programs), ["-N", "-d", "1", "-f", file]);
   const stderr = openSync(errors, "w");
   const child = spawn(program, args, { cwd: folder, env: programs.env, stdio: ["ignore", "ignore", stderr] });
   closeSync(stderr);
@@ -54,6 +54,12 @@ export async function startSquid(programs: DebianPrograms, config: string, port:
     await sleep(100);
   }
   return { log: () => readFileSync(log, "utf8"), stop };
+}
+
+/** Debian 13 has two builds of it, and a link to one of them only once it is installed. */
+function squidOf(programs: DebianPrograms): string {
+  const build = programs.file("/usr/sbin/squid-gnutls");
+  return existsSync(build) ? build : programs.path("squid");
 }
 
 async function terminate(child: ChildProcess): Promise<void> {

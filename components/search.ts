@@ -2,11 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { VAULT_PATH } from "./gateway-pod";
-import { objectLabels, Owner } from "./labels";
-import { egressToPart, podsOf } from "./network";
+import { objectLabels, Owner, selectorLabels } from "./labels";
+import { egressToPart } from "./network";
 import { endpointUrl, type Endpoint, type PartArgs } from "./part";
 import { NODE_UID, restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
+import type { ResourceOptions } from "./resources";
 import { INDEX_PATH, planSearch, PROGRAM_PATH, SEARCH_PORT } from "./search-plan";
 import { MODEL_KEY_ENV, MODEL_URL_ENV, TOKEN_ENV } from "./search/settings";
 import {
@@ -22,26 +23,12 @@ import {
 import { VAULT_NOTES, type ClaimOptions } from "./volume-claims";
 import { workload } from "./workload";
 
-/** Requests and limits of the search service. */
-export interface SearchResources {
-  /** CPU that the scheduler sets aside. Default: `50m`. */
-  requestsCpu?: string;
-  /** Memory that the scheduler sets aside. Default: `192Mi`. */
-  requestsMemory?: string;
-  /** CPU above which it is throttled. Default: `1`. */
-  limitsCpu?: string;
-  /** At least 256Mi; Node's heap gets half of it. Default: `512Mi`. */
-  limitsMemory?: string;
-  /** Logs and temporary files. Default: `128Mi`. */
-  limitsEphemeralStorage?: string;
-}
-
 /** What a team may tune of its search service. */
 export interface SearchOptions {
   /** Image to run, with tag and digest: one with Node 24 and OpenClaw's libraries in `/app`. Default: the gateway's, which its node has already. */
   image?: string;
-  /** Requests and limits. */
-  resources?: SearchResources;
+  /** Requests and limits. Default: 50m and 192Mi, up to 1 and 512Mi; Node's heap gets half of the memory, which is at least 256Mi. */
+  resources?: ResourceOptions;
   /** The volume of the index. It can be lost: it is built again from the vault. Default: 2Gi of the default StorageClass. */
   index?: ClaimOptions;
   /** Seconds between two looks at the whole vault; a change that the Pod notices is indexed a second later anyway. Default: 300. */
@@ -97,15 +84,15 @@ export class Search extends pulumi.ComponentResource {
 
   constructor(name: string, args: SearchArgs, opts?: pulumi.ComponentResourceOptions) {
     super(Search.__pulumiType, name, registeredArgs({ ...args, token: args.token && sealed(args.token) }), opts);
-    const plan = planSearch(args, { vault: true, modelProxy: args.modelProxy !== undefined });
     const instance = args.instance ?? name;
-    const { namespace, modelProxy } = args;
+    const { namespace, modelProxy, externalSecrets } = args;
+    const plan = planSearch(args, { vault: true, modelProxy: modelProxy !== undefined, externalSecrets });
     const labels = objectLabels({ instance, component: "search", owner: Owner.Platform, extra: args.labels });
 
     this.token = provideSecret(
       `${name}-token`,
       args.token ?? {},
-      { env: TOKEN_ENV, namespace, labels, defaultFrom: SecretFrom.Generated },
+      { env: TOKEN_ENV, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets },
       this,
     );
     const configMap = new ConfigMap(
@@ -184,7 +171,10 @@ function besideTheGateway(instance: string): types.input.core.v1.Affinity {
   return {
     podAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: [
-        { ...podsOf(instance, "gateway"), topologyKey: "kubernetes.io/hostname" },
+        {
+          labelSelector: { matchLabels: selectorLabels(instance, "gateway") },
+          topologyKey: "kubernetes.io/hostname",
+        },
       ],
     },
   };

@@ -41,7 +41,7 @@ export function parseNote(path: string, content: string, chunkChars: number): No
   return {
     title: given ?? topHeading ?? basename(path, ".md"),
     properties: scalars(properties).join(" "),
-    chunks: sections.flatMap(({ path: headings, lines, line }) =>
+    chunks: worthFinding(sections).flatMap(({ path: headings, lines, line }) =>
       divide(lines, line, chunkChars).map(({ text, line: start }) => ({
         heading: headings.join(" > "),
         text,
@@ -108,10 +108,14 @@ function sectionsOf(lines: string[], firstLine: number): Section[] {
     headings.push({ level, text: heading[2] ?? "" });
     sections.push({ level, path: headings.map(({ text }) => text), lines: [], line: firstLine + index + 1 });
   });
-  // A heading without text says something only when nothing below it repeats it.
+  return sections;
+}
+
+/** A heading without text says something only when nothing below it repeats it; a note without either is one section. */
+function worthFinding(sections: Section[]): Section[] {
   const kept = sections.filter(
-    ({ level, lines: text }, index) =>
-      text.some((line) => line.trim() !== "") || (level > 0 && (sections[index + 1]?.level ?? 0) <= level),
+    ({ level, lines }, index) =>
+      lines.some((line) => line.trim() !== "") || (level > 0 && (sections[index + 1]?.level ?? 0) <= level),
   );
   return kept.length > 0 ? kept : sections.slice(0, 1);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { z } from "zod";
+import { embeddingText } from "./chunks";
 import { Indexer, type Log } from "./indexer";
 import { ModelProxy } from "./model-proxy";
 import { MODEL_KEY_ENV, MODEL_URL_ENV, TOKEN_ENV, type SearchSettings } from "./settings";
@@ -166,7 +167,7 @@ class Search {
   private async rerank(models: ModelProxy, query: string, found: Found[]): Promise<Found[] | undefined> {
     if (found.length < 2) return undefined;
     try {
-      const documents = found.map(({ title, heading, text }) => [title, heading, text].join("\n"));
+      const documents = found.map((note) => embeddingText(note.title, note));
       const order = await models.rerank(query, documents, QUERY_TIMEOUT_MS);
       return order.flatMap((place) => found[place] ?? []);
     } catch (error) {

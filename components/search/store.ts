@@ -53,13 +53,26 @@ const BM25 = "bm25(words, 5.0, 3.0, 2.0, 1.0)";
 
 /**
  * Reciprocal rank fusion: each list gives 1 / (60 + place), so that neither list's scores have to be made comparable
- * (Cormack, Clarke and Büttcher, SIGIR 2009, where 60 comes from). Of each note only its best section is kept. Where two notes have the same score, the one that has the
- * very words is first.
+ * (Cormack, Clarke and Büttcher, SIGIR 2009, where 60 comes from). Of each note only its best section is kept, and of
+ * two with the same score the one that has the very words is first.
+ *
+ * Most sections share some "the" or "what" with a question. Where meaning is asked too, a section is on the list of
+ * words only when it has a share of what the query's words tell, each weighed by how rare it is, as BM25 weighs them.
  */
 const SEARCH = `
-  WITH by_words AS (
+  WITH terms AS (
+    SELECT value AS term FROM json_each(:terms)
+  ), matches AS (
+    SELECT term, words.rowid AS id FROM terms JOIN words ON words MATCH term
+  ), weights AS (
+    SELECT term, ln(1 + ((SELECT count(*) FROM chunks) - count(id) + 0.5) / (count(id) + 0.5)) AS weight
+    FROM terms LEFT JOIN matches USING (term) GROUP BY term
+  ), telling AS (
+    SELECT id FROM matches JOIN weights USING (term)
+    GROUP BY id HAVING sum(weight) >= (SELECT sum(weight) FROM weights) * :share
+  ), by_words AS (
     SELECT rowid AS id, row_number() OVER (ORDER BY ${BM25}) AS place
-    FROM words WHERE words MATCH :words ORDER BY ${BM25} LIMIT :candidates
+    FROM words WHERE words MATCH :words AND rowid IN telling ORDER BY ${BM25} LIMIT :candidates
   ), by_meaning AS (
     SELECT chunks.id, row_number() OVER (ORDER BY similarity(vector, :vector) DESC) AS place
     FROM chunks JOIN vectors USING (hash) WHERE :vector IS NOT NULL AND vector IS NOT NULL
@@ -75,6 +88,9 @@ const SEARCH = `
   FROM best JOIN notes ON notes.id = best.note JOIN words ON words.rowid = best.id
   WHERE place = 1 ORDER BY score DESC, exact DESC, path LIMIT :limit
 `;
+
+/** The share of a query's words, by what they tell, from which a section counts as a match beside the ones by meaning. */
+const TELLING_SHARE = 0.35;
 
 /** How many sections each list brings into the fusion. */
 const CANDIDATES = 50;
@@ -202,8 +218,9 @@ export class Store {
   pending(limit: number): { hash: string; text: string }[] {
     const rows = this.database
       .prepare(
-        `SELECT chunks.hash, title, heading, body FROM chunks JOIN words ON words.rowid = chunks.id
-         WHERE chunks.hash NOT IN (SELECT hash FROM vectors) GROUP BY chunks.hash ORDER BY chunks.id LIMIT :limit`,
+        `SELECT hash, title, heading, body FROM
+         (SELECT hash, min(id) AS id FROM chunks WHERE hash NOT IN (SELECT hash FROM vectors) GROUP BY hash LIMIT :limit) AS first
+         JOIN words ON words.rowid = first.id`,
       )
       .all({ limit });
     return rows.map(({ hash, title, heading, body }) => ({
@@ -232,8 +249,11 @@ export class Store {
 
   /** The notes that answer a query best, by words alone when it has no vector. */
   search(query: string, vector: Float32Array | undefined, limit: number): Found[] {
+    const terms = termsOf(query);
     const rows = this.database.prepare(SEARCH).all({
-      words: matchExpression(query),
+      terms: JSON.stringify(terms),
+      words: terms.join(" OR "),
+      share: vector === undefined ? 0 : TELLING_SHARE,
       vector: vector === undefined ? null : bytes(vector),
       candidates: CANDIDATES,
       limit,
@@ -272,15 +292,10 @@ function isUnfinished(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("no such table");
 }
 
-/** Any of the words, which are quoted: FTS5's own operators are not for callers. */
-function matchExpression(query: string): string {
-  const words = query.match(/[\p{L}\p{N}\p{M}_]+/gu) ?? [];
-  return words.length === 0
-    ? '""'
-    : [...new Set(words)]
-        .slice(0, 64)
-        .map((word) => `"${word}"`)
-        .join(" OR ");
+/** A query's words, quoted: FTS5's own operators are not for callers. */
+function termsOf(query: string): string[] {
+  const words = query.toLowerCase().match(/[\p{L}\p{N}\p{M}_]+/gu) ?? [];
+  return words.length === 0 ? ['""'] : [...new Set(words)].slice(0, 64).map((word) => `"${word}"`);
 }
 
 function bytes(vector: Float32Array): Uint8Array {

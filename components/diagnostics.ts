@@ -25,7 +25,7 @@ export interface DiagnosticsOptions {
   keepSeconds?: number;
   /** Image to run, with tag and digest: any with `node`. Default: `openclaw-gateway` of components/images.json, which the nodes have already. */
   image?: string;
-  /** Requests and limits. Default: 20m CPU and 64Mi, at most 250m and 128Mi: Node with the checks was measured at 50 MiB. */
+  /** Requests and limits. Default: 20m CPU and 64Mi, at most 250m and 128Mi: Node with the checks was measured at 42 MiB. */
   resources?: ResourceOptions;
 }
 

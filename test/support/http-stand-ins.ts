@@ -54,6 +54,8 @@ export async function reverseProxy(
 export interface ModelStandIn extends StandIn {
   /** The `Authorization` header of each call. */
   authorizations: string[];
+  /** The body of each call that has arrived in full. */
+  requests: string[];
   /** From now on, calls are accepted and not answered. */
   hold: () => void;
   /** Resolves when a call is being held. */
@@ -65,13 +67,16 @@ export interface ModelStandIn extends StandIn {
 /** Starts a model provider that answers every chat with the same word. */
 export async function modelStandIn(word: string): Promise<ModelStandIn> {
   const authorizations: string[] = [];
+  const requests: string[] = [];
   let holding = false;
   let isHeld = (): void => undefined;
   const waiting: (() => void)[] = [];
   const held = new Promise<void>((resolve) => (isHeld = resolve));
   const standIn = await listen((incoming, outgoing) => {
     authorizations.push(incoming.headers.authorization ?? "");
-    incoming.resume();
+    let body = "";
+    incoming.on("data", (chunk: Buffer) => (body += chunk.toString()));
+    incoming.on("end", () => requests.push(body));
     const chunk = (delta: object, finish: string | null): string =>
       `data: ${JSON.stringify({ id: "1", object: "chat.completion.chunk", created: 1, model: "echo", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
     const answer = (): void => {
@@ -86,5 +91,5 @@ export async function modelStandIn(word: string): Promise<ModelStandIn> {
     holding = false;
     for (const answer of waiting.splice(0)) answer();
   };
-  return { ...standIn, authorizations, held, release, hold: () => void (holding = true) };
+  return { ...standIn, authorizations, requests, held, release, hold: () => void (holding = true) };
 }

@@ -31,10 +31,16 @@ const POD_SPECS: Record<string, string[]> = {
 /** The lists of containers that a Pod spec has. */
 export type ContainerList = "initContainers" | "containers" | "ephemeralContainers";
 
-/** The containers of a workload; none when the resource is no workload. */
-export function containersOf(type: string, resource: Field, lists: ContainerList[]): Field[] {
+/** The Pod spec of a workload; undefined when the resource is no workload. */
+export function podSpecOf(type: string, resource: Field): Field | undefined {
   const { group = "", kind = "" } = kubernetesType(type) ?? {};
   // Before apps/v1, Deployments and their like were in `extensions`.
-  const podSpec = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
-  return podSpec === undefined ? [] : lists.flatMap((list) => resource.at(...podSpec, list).items());
+  const path = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+  return path === undefined ? undefined : resource.at(...path);
+}
+
+/** The containers of a workload; none when the resource is no workload. */
+export function containersOf(type: string, resource: Field, lists: ContainerList[]): Field[] {
+  const podSpec = podSpecOf(type, resource);
+  return podSpec === undefined ? [] : lists.flatMap((list) => podSpec.at(list).items());
 }

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import {
   readdirSync,
   readFileSync,
@@ -14,7 +12,7 @@ import {
 import { join } from "node:path";
 import type { InstalledOpenClaw } from "../../engine/openclaw";
 import { realOpenClaw } from "../support/openclaw";
-import { realModels, SearchService, type Models } from "../support/search";
+import { realModels, SearchService, stubModels, type Models } from "../support/search";
 import { generatedNotes, LABELLED } from "../support/search-notes";
 
 describe("contract of the search program with the gateway's Node and libraries", function () {
@@ -338,6 +336,19 @@ describe("contract of the search program with the gateway's Node and libraries",
     assert.deepEqual({ tools, diagnostics }, { tools: ["search__search_notes"], diagnostics: [] });
     await assert.rejects(probe("wrong"), /MCP probe failed/);
   });
+
+  it("answers the MCP client that the gateway is built with", async () => {
+    service.write("a.md", "Alpha.\n");
+    await service.start();
+    await service.untilReady();
+    const { tools, text } = await service.callBySdk("alpha");
+    assert.deepEqual(
+      tools.map(({ name, annotations }) => [name, annotations?.readOnlyHint]),
+      [["search_notes", true]],
+    );
+    const { ranking, results } = JSON.parse(text) as { ranking: string; results: { path: string }[] };
+    assert.deepEqual([ranking, results.map(({ path }) => path)], ["words", [join(service.vault, "a.md")]]);
+  });
 });
 
 async function hits(service: SearchService, kind: "words" | "meaning"): Promise<number> {
@@ -366,30 +377,6 @@ async function latencies(service: SearchService): Promise<string> {
 
 function sizeOf(folder: string): number {
   return readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
-}
-
-/** An OpenAI-compatible endpoint whose vectors follow from a text's letters: a stand-in that can be made to fail. */
-async function stubModels(statusFor: (texts: string[]) => number): Promise<Models> {
-  const key = "canary-model-proxy-key";
-  const server: Server = createServer((request, response) => {
-    let body = "";
-    request.on("data", (data: Buffer) => (body += data.toString()));
-    request.on("end", () => {
-      const { input = [] } = JSON.parse(body) as { input?: string[] };
-      const status = request.headers.authorization === `Bearer ${key}` ? statusFor(input) : 401;
-      const data = input.map((text, index) => ({ index, embedding: [text.length, text.charCodeAt(0), 1] }));
-      // As real ones do, it repeats what it was sent when it refuses it.
-      response.writeHead(status).end(JSON.stringify(status === 200 ? { data } : { error: body }));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { url: `http://127.0.0.1:${port}/v1`, key, stop };
 }
 
 function damagePage(file: string): void {

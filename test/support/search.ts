@@ -1,8 +1,11 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { planSearch } from "../../components/search-plan";
 import type { SearchOptions } from "../../components/search";
 import { MODEL_KEY_ENV, MODEL_URL_ENV, TOKEN_ENV } from "../../components/search/settings";
@@ -19,6 +22,12 @@ export interface Hit {
   line: number;
   text: string;
   links: string[];
+}
+
+/** A tool, as far as tests look at it. */
+interface Tool {
+  name: string;
+  annotations?: { readOnlyHint?: boolean };
 }
 
 /** An OpenAI-compatible endpoint. */
@@ -44,6 +53,46 @@ export async function realModels(log: (line: string) => void): Promise<Models> {
   });
   return { url: `http://127.0.0.1:${port}/v1`, key, stop: () => end(child, "SIGTERM") };
 }
+
+export /** An OpenAI-compatible endpoint whose vectors follow from a text's letters: a stand-in that can be made to fail. */
+async function stubModels(statusFor: (texts: string[]) => number): Promise<Models> {
+  const key = "canary-model-proxy-key";
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (data: Buffer) => (body += data.toString()));
+    request.on("end", () => {
+      const { input = [] } = JSON.parse(body) as { input?: string[] };
+      const status = request.headers.authorization === `Bearer ${key}` ? statusFor(input) : 401;
+      const data = input.map((text, index) => ({ index, embedding: [text.length, text.charCodeAt(0), 1] }));
+      // As real ones do, it repeats what it was sent when it refuses it.
+      response.writeHead(status).end(JSON.stringify(status === 200 ? { data } : { error: body }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://127.0.0.1:${port}/v1`, key, stop };
+}
+
+/** What the gateway does with an MCP server, by the same library: connects, lists the tools, calls one. */
+const SDK_CLIENT = `
+const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
+const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/client/streamableHttp.js");
+(async () => {
+  const { URL: url, TOKEN: token, QUERY: query } = process.env;
+  const client = new Client({ name: "test", version: "1" });
+  const requestInit = { headers: { authorization: "Bearer " + token } };
+  await client.connect(new StreamableHTTPClientTransport(new globalThis.URL(url), { requestInit }));
+  const { tools } = await client.listTools();
+  const { content } = await client.callTool({ name: "search_notes", arguments: { query } });
+  await client.close();
+  console.log(JSON.stringify({ tools, text: content[0].text }));
+})();
+`;
 
 /** A vault, an index, and the search program as its Pod runs it, with the same Node and libraries as the image. */
 export class SearchService {
@@ -153,6 +202,18 @@ export class SearchService {
 
   async paths(query: string, limit = 3): Promise<string[]> {
     return (await this.search(query, limit)).results.map(({ path }) => path);
+  }
+
+  /** The tools and an answer, as the gateway's own MCP library sees them. */
+  async callBySdk(query: string): Promise<{ tools: Tool[]; text: string }> {
+    const env = {
+      NODE_PATH: dirname(this.openclaw.directory),
+      URL: `${this.url}/mcp`,
+      TOKEN: this.token,
+      QUERY: query,
+    };
+    const { stdout } = await promisify(execFile)(this.openclaw.node, ["-e", SDK_CLIENT], { env });
+    return JSON.parse(stdout) as { tools: Tool[]; text: string };
   }
 
   /** Memory that it occupies, in MiB. */

@@ -19,7 +19,7 @@ export const PROVIDER_HOSTS: Record<string, string> = {
   openai: "api.openai.com",
   openrouter: "openrouter.ai",
   perplexity: "api.perplexity.ai",
-  together_ai: "api.together.xyz",
+  together_ai: "api.together.ai",
   voyage: "api.voyageai.com",
   xai: "api.x.ai",
 };

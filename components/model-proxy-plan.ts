@@ -16,7 +16,8 @@ import { configHash } from "./openclaw/config";
 import { planPostgres } from "./postgres";
 import { POSTGRES_PORT } from "./postgres-config";
 import { completeResources, type CompleteResources } from "./resources";
-import { assertSecret, SecretFrom, type ExternalSecretsOptions, type SecretOptions } from "./secrets";
+import type { ExternalSecretsOptions } from "./external-secrets";
+import { assertSecret, SecretFrom, type SecretOptions } from "./secrets";
 import { planValkey } from "./valkey";
 import { VALKEY_PORT } from "./valkey-config";
 

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
@@ -17,7 +18,6 @@ import {
   secretEnv,
   SecretFrom,
   secretVersionsAnnotation,
-  type ExternalSecretsOptions,
   type SecretOptions,
   type SecretReference,
 } from "./secrets";

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
@@ -15,7 +16,6 @@ import {
   secretEnv,
   SecretFrom,
   secretVersionsAnnotation,
-  type ExternalSecretsOptions,
   type SecretOptions,
   type SecretReference,
 } from "./secrets";

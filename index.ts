@@ -1,12 +1,32 @@
 export { AgentStack, type AgentStackArgs } from "./components/agent-stack";
+export { Browser, type BrowserArgs } from "./components/browser";
+export { ClickHouse, type ClickHouseArgs } from "./components/clickhouse";
+export { DnsFilter, type DnsFilterArgs } from "./components/dns-filter";
 export { Entry, type EntryArgs } from "./components/entry";
+export { ForwardProxy, type ForwardProxyArgs } from "./components/forward-proxy";
+export { ModelProxy } from "./components/model-proxy";
+export type { ModelProxyArgs } from "./components/model-proxy-options";
+export { Mongo, type MongoArgs } from "./components/mongo";
 export { OpenClawGateway, type OpenClawGatewayArgs } from "./components/openclaw-gateway";
+export { Postgres, type PostgresArgs } from "./components/postgres";
+export { Search, type SearchArgs } from "./components/search";
+export { Telemetry, type TelemetryArgs } from "./components/telemetry";
+export { TelemetryCollector, type TelemetryCollectorArgs } from "./components/telemetry-collector";
+export { TelemetryConsole, type TelemetryConsoleArgs } from "./components/telemetry-console";
 export { Tenancy, type TenancyArgs } from "./components/tenancy";
+export { Valkey, type ValkeyArgs } from "./components/valkey";
 export { Vault, type VaultArgs } from "./components/vault";
 
 // What the args consist of.
+export { BrowserMode } from "./components/browser";
 export { TlsFrom } from "./components/certificate";
+export { ChannelDmPolicy, SignalDaemon } from "./components/channel-options";
 export { EntryPreset } from "./components/entry-presets";
 export { Environment } from "./components/environment";
+export { SecretStoreKind } from "./components/external-secrets";
+export { ForwardProxyLog } from "./components/forward-proxy-config";
+export { ModelCache, ModelDatabase, ModelMode } from "./components/model-proxy-options";
 export * from "./components/openclaw/options";
+export type { Endpoint, PartArgs } from "./components/part";
 export { SecretFrom } from "./components/secrets";
+export { TelemetryMode } from "./components/telemetry";

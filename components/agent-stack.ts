@@ -1,14 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
+import { AgentStackParts } from "./agent-stack-parts";
+import { planAgentStack } from "./agent-stack-plan";
 import { appTeamRole } from "./app-team-role";
-import { Entry, planEntry, type EntryOptions, type EntryPlan } from "./entry";
-import { Environment } from "./environment";
-import { ValidationFailed } from "./errors";
+import type { BrowserOptions } from "./browser";
+import type { DnsFilterOptions } from "./dns-filter-config";
+import { Entry, type EntryOptions } from "./entry";
+import type { Environment } from "./environment";
+import type { ExternalSecretsOptions } from "./external-secrets";
+import type { ForwardProxyOptions } from "./forward-proxy";
 import { sealedGateway } from "./gateway-secrets";
 import { sealedGitSync, type GitSyncOptions } from "./git-sync";
-import { planGateway } from "./gateway-plan";
+import { sealedModelProxy } from "./model-proxy";
+import type { ModelProxyOptions } from "./model-proxy-options";
 import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
+import type { SchedulingOptions } from "./scheduling";
+import type { SearchOptions } from "./search";
+import { sealed } from "./secrets";
+import { sealedTelemetry, type TelemetryOptions } from "./telemetry";
 import { Tenancy, type TenancyOptions } from "./tenancy";
-import { Vault, vaultClaim, type VaultVolumeOptions } from "./vault";
+import { Vault, type VaultVolumeOptions } from "./vault";
+
+export { planAgentStack } from "./agent-stack-plan";
 
 /** The vault of a cell. */
 export interface VaultOptions extends VaultVolumeOptions {
@@ -18,7 +30,7 @@ export interface VaultOptions extends VaultVolumeOptions {
   gitSync?: GitSyncOptions;
 }
 
-/** Everything about one cell but the cluster, which is the provider's business. */
+/** Everything about one cell but the cluster, which is the provider's business. A part that has no options here is not there. */
 export interface AgentStackArgs {
   /** The stage of promotion: it decides defaults, is a label, and is shown in the Control UI. */
   environment: Environment;
@@ -38,6 +50,22 @@ export interface AgentStackArgs {
   entry?: EntryOptions;
   /** The vault of notes. */
   vault?: VaultOptions;
+  /** Chromium, which agents browse with. Default: none. */
+  browser?: BrowserOptions;
+  /** LiteLLM, which holds the model providers' keys. Default: none: the gateway asks providers itself, with keys of its own. */
+  modelProxy?: ModelProxyOptions;
+  /** Hybrid search over the vault. Default: none: OpenClaw's built-in memory search alone. */
+  search?: SearchOptions;
+  /** The resolver of every Pod of the cell, which knows allowed names alone. Default: none: the cluster's DNS. */
+  dnsFilter?: DnsFilterOptions;
+  /** The way to the internet, by host names. What the parts need by their own options is allowed already; `listeners` adds to it. Default: none: only what `egress` rules open. */
+  forwardProxy?: ForwardProxyOptions;
+  /** Traces, metrics and logs of all parts, with alerts. Default: none. */
+  telemetry?: TelemetryOptions;
+  /** The store that secrets come from, by External Secrets Operator. Default: none: generated or given. */
+  externalSecrets?: ExternalSecretsOptions;
+  /** Where all Pods may run, and how important they are; what `gateway.scheduling` says wins for the gateway. */
+  scheduling?: SchedulingOptions;
   /** Keep the volumes, and the namespace that holds them, when the stack is destroyed; a later `pulumi up` takes them over again. Default: true in prod, false elsewhere. */
   retain?: boolean;
 }
@@ -65,7 +93,8 @@ export class AgentStack extends pulumi.ComponentResource {
 
   constructor(name: string, args: AgentStackArgs, opts?: pulumi.ComponentResourceOptions) {
     super(AgentStack.__pulumiType, name, sealedArgs(args), opts);
-    const { labels, retain, hasVault, entry } = planAgentStack(name, args);
+    const plan = planAgentStack(name, args);
+    const { labels, retain, entry } = plan;
 
     const tenancy = new Tenancy(
       name,
@@ -73,24 +102,28 @@ export class AgentStack extends pulumi.ComponentResource {
       { parent: this },
     );
     const common = { instance: name, namespace: tenancy.namespace, labels };
-    const vault = hasVault
+    // No Pod before the quota, the limits and the default-deny policy are there. Everything else need not wait for them.
+    const withPods = { parent: this, transformations: [podsAfter(tenancy)] };
+    const vault = plan.hasVault
       ? new Vault(`${name}-vault`, { volume: args.vault?.volume, ...common, retain }, { parent: this })
       : undefined;
+    const parts = new AgentStackParts(name, args, plan, { ...common, retain, vaultClaim: vault?.claim }, withPods);
     const gateway = new OpenClawGateway(
       `${name}-gateway`,
       {
         ...args.gateway,
-        ...common,
+        ...parts.common,
+        ...parts.connections,
+        scheduling: args.gateway?.scheduling ?? args.scheduling,
+        clients: parts.clientsOfGateway,
         environment: args.environment,
         publicOrigin: entry?.origin,
         trustedProxies: entry?.trustedProxies,
         serviceAnnotations: entry?.serviceAnnotations,
         vaultClaim: vault?.claim,
         vaultGitSync: args.vault?.gitSync,
-        retain,
       },
-      // No Pod before the quota, the limits and the default-deny policy are there. Everything else need not wait for them.
-      { parent: this, transformations: [podsAfter(tenancy)] },
+      withPods,
     );
     const entryPoint =
       args.entry &&
@@ -126,66 +159,21 @@ export class AgentStack extends pulumi.ComponentResource {
   }
 }
 
+/** The kinds that run Pods. */
+const WORKLOAD = /^kubernetes:(apps\/v1:(StatefulSet|Deployment)|batch\/v1:(Job|CronJob))$/;
+
 function podsAfter(dependsOn: pulumi.Resource): pulumi.ResourceTransformation {
   return ({ type, props, opts }) =>
-    type === "kubernetes:apps/v1:StatefulSet" ? { props, opts: pulumi.mergeOptions(opts, { dependsOn }) } : undefined;
+    WORKLOAD.test(type) ? { props, opts: pulumi.mergeOptions(opts, { dependsOn }) } : undefined;
 }
 
-/** What follows from a cell's options for all of its parts. */
-interface AgentStackPlan {
-  labels: Record<string, string>;
-  retain: boolean;
-  hasVault: boolean;
-  entry: EntryPlan | undefined;
-}
-
-/**
- * Checks everything about a cell that can be known before anything is created. AgentStack does so itself; a program
- * with several cells calls it for each of them first, so that one's mistake leaves the others untouched as well.
- * @throws ValidationFailed naming the option and the fix.
- */
-export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPlan {
-  assertName(name);
-  const { environment, region, tenant, podCidrs = [], vault = {} } = args;
-  const hasVault = vault.enabled ?? true;
-  const entry = args.entry && planEntry(args.entry, podCidrs);
-  if (hasVault) vaultClaim(vault);
-  planGateway(args.gateway ?? {}, {
-    environment,
-    publicOrigin: entry?.origin,
-    trustedProxies: entry?.trustedProxies,
-    vault: hasVault,
-    gitSync: vault.gitSync,
-  });
-  return {
-    labels: {
-      "clawfleet.dev/environment": environment,
-      ...(region !== undefined && { "clawfleet.dev/region": region }),
-      ...(tenant !== undefined && { "clawfleet.dev/tenant": tenant }),
-    },
-    retain: args.retain ?? environment === Environment.Prod,
-    hasVault,
-    entry,
-  };
-}
-
-function sealedArgs({ gateway, vault, ...args }: AgentStackArgs): AgentStackArgs {
+function sealedArgs({ gateway, vault, modelProxy, search, telemetry, ...args }: AgentStackArgs): AgentStackArgs {
   return {
     ...args,
     ...(gateway && { gateway: sealedGateway(gateway) }),
     ...(vault && { vault: { ...vault, gitSync: vault.gitSync && sealedGitSync(vault.gitSync) } }),
+    ...(modelProxy && { modelProxy: sealedModelProxy(modelProxy) }),
+    ...(search && { search: { ...search, token: search.token && sealed(search.token) } }),
+    ...(telemetry && { telemetry: sealedTelemetry(telemetry) }),
   };
-}
-
-/** Object names are `NAME-gateway-config-HASH` at the longest, within the 63 characters of a label. */
-const NAME = /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/;
-
-function assertName(name: string): void {
-  if (!NAME.test(name)) {
-    throw new ValidationFailed({
-      what: `${JSON.stringify(name)} is no cell name`,
-      where: "AgentStack's name",
-      fix: "use at most 32 lower-case letters, digits and hyphens, beginning with a letter",
-    });
-  }
 }

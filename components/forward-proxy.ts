@@ -113,13 +113,13 @@ export class ForwardProxy extends pulumi.ComponentResource {
 
   /** The Service's name. */
   readonly service: pulumi.Output<string>;
-  private readonly listeners: PlannedListener[];
+  readonly #listeners: PlannedListener[];
 
   constructor(name: string, args: ForwardProxyArgs, opts?: pulumi.ComponentResourceOptions) {
     super(ForwardProxy.__pulumiType, name, registeredArgs(args), opts);
     const instance = args.instance ?? name;
     const plan = planForwardProxy(args);
-    this.listeners = plan.listeners;
+    this.#listeners = plan.listeners;
     const labels = objectLabels({ instance, component: FORWARD_PROXY, owner: Owner.Platform, extra: args.labels });
     const text = internalDestinations(plan.listeners, args.namespace).apply((internal) =>
       squidConfig(plan.listeners, { log: plan.log, internal }),
@@ -180,7 +180,7 @@ export class ForwardProxy extends pulumi.ComponentResource {
    * @throws NotFound for a component without a listener.
    */
   endpointFor(component: string): Endpoint {
-    const listener = this.listeners.find((one) => one.component === component);
+    const listener = this.#listeners.find((one) => one.component === component);
     if (listener === undefined) {
       throw new NotFound({
         what: `the forward proxy has no port for ${component}`,

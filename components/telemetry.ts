@@ -128,7 +128,7 @@ export class Telemetry extends pulumi.ComponentResource {
   readonly console: pulumi.Output<string>;
 
   constructor(name: string, args: TelemetryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(Telemetry.__pulumiType, name, registeredArgs(sealedArgs(args)), opts);
+    super(Telemetry.__pulumiType, name, registeredArgs(sealedTelemetry(args)), opts);
     if (!planTelemetry(args, args)) {
       throw new ValidationFailed({
         what: "there is nothing to create",
@@ -192,8 +192,8 @@ export class Telemetry extends pulumi.ComponentResource {
   }
 }
 
-/** The args with every given secret marked as one: they are kept in Pulumi's state. */
-function sealedArgs(args: TelemetryArgs): object {
+/** The options with every given secret marked as one: they are kept in Pulumi's state. */
+export function sealedTelemetry<T extends TelemetryOptions>(args: T): T {
   const { external, clickhouse, console, consoleDatabase } = args;
   return {
     ...args,

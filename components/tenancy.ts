@@ -7,17 +7,17 @@ import { objectLabels, Owner } from "./labels";
 export interface QuotaOptions {
   /** Sum of CPU requests, in cores. Default: 4. */
   requestsCpu?: string;
-  /** Sum of memory requests. Default: `8Gi`. */
+  /** Sum of memory requests. Default: `12Gi`. */
   requestsMemory?: string;
-  /** Sum of CPU limits, in cores. Default: 16. */
+  /** Sum of CPU limits, in cores. Default: 32. */
   limitsCpu?: string;
-  /** Sum of memory limits. Default: `24Gi`. */
+  /** Sum of memory limits. Default: `32Gi`. */
   limitsMemory?: string;
   /** Sum of ephemeral storage limits. Default: `30Gi`. */
   limitsEphemeralStorage?: string;
   /** Sum of the sizes of all volume claims. Default: `100Gi`. */
   requestsStorage?: string;
-  /** Number of Pods. Default: 30. */
+  /** Number of Pods. Default: 40. */
   pods?: number;
   /** Number of volume claims. Default: 15. */
   persistentVolumeClaims?: number;
@@ -102,12 +102,12 @@ function podSecurityLabels(): Record<string, string> {
 function quota(options: QuotaOptions): Record<string, string> {
   return {
     "requests.cpu": options.requestsCpu ?? "4",
-    "requests.memory": options.requestsMemory ?? "8Gi",
-    "limits.cpu": options.limitsCpu ?? "16",
-    "limits.memory": options.limitsMemory ?? "24Gi",
+    "requests.memory": options.requestsMemory ?? "12Gi",
+    "limits.cpu": options.limitsCpu ?? "32",
+    "limits.memory": options.limitsMemory ?? "32Gi",
     "limits.ephemeral-storage": options.limitsEphemeralStorage ?? "30Gi",
     "requests.storage": options.requestsStorage ?? "100Gi",
-    pods: String(options.pods ?? 30),
+    pods: String(options.pods ?? 40),
     persistentvolumeclaims: String(options.persistentVolumeClaims ?? 15),
     // An entry point is an Ingress or a Gateway, never a Service that opens a port of its own.
     "services.loadbalancers": "0",

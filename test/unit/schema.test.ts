@@ -4,6 +4,27 @@ import { packageSchema, SCHEMA_FILE, schemaText } from "../../engine/package-sch
 
 type Schema = ReturnType<typeof packageSchema>;
 
+/** The components, with their outputs. */
+const OUTPUTS = {
+  AgentStack: ["namespace", "service", "url", "token", "caCertificate", "configHash"],
+  Browser: ["endpoint"],
+  ClickHouse: ["endpoint", "service", "collectorPassword", "consolePassword"],
+  DnsFilter: ["address", "endpoint"],
+  Entry: ["url", "caCertificate"],
+  ForwardProxy: ["service"],
+  ModelProxy: ["endpoint", "url", "agentKeys", "allowedHosts", "service"],
+  Mongo: ["endpoint", "service", "password"],
+  OpenClawGateway: ["service", "endpoint", "url", "token", "configHash", "statefulSet", "configMap"],
+  Postgres: ["endpoint", "password", "service"],
+  Search: ["endpoint", "token", "statefulSet"],
+  Telemetry: ["endpoint", "collector", "console"],
+  TelemetryCollector: ["endpoint", "service"],
+  TelemetryConsole: ["endpoint", "service", "password"],
+  Tenancy: ["namespace"],
+  Valkey: ["endpoint", "password", "service"],
+  Vault: ["claim"],
+};
+
 describe("the schema of the component package", function () {
   this.timeout(120_000); // the analyzer compiles the package: 3 s, and more when the CPU is short
   let schema: Schema;
@@ -19,10 +40,10 @@ describe("the schema of the component package", function () {
     );
   });
 
-  it("has our five components and nothing else", () => {
+  it("has a component for each part and nothing else, in any language", () => {
     assert.deepEqual(
       Object.keys(schema.resources),
-      ["AgentStack", "Entry", "OpenClawGateway", "Tenancy", "Vault"].map((name) => `clawfleet:index:${name}`),
+      Object.keys(OUTPUTS).map((name) => `clawfleet:index:${name}`),
     );
     assert.ok(Object.values(schema.resources).every(({ isComponent }) => isComponent));
   });
@@ -32,13 +53,7 @@ describe("the schema of the component package", function () {
       token.split(":")[2],
       Object.keys(properties ?? {}),
     ]);
-    assert.deepEqual(Object.fromEntries(outputs), {
-      AgentStack: ["namespace", "service", "url", "token", "caCertificate", "configHash"],
-      Entry: ["url", "caCertificate"],
-      OpenClawGateway: ["service", "url", "token", "configHash", "statefulSet", "configMap"],
-      Tenancy: ["namespace"],
-      Vault: ["claim"],
-    });
+    assert.deepEqual(Object.fromEntries(outputs), OUTPUTS);
   });
 
   it("refers to no resource, and to no type that it lacks", () => {
@@ -76,15 +91,25 @@ describe("the schema of the component package", function () {
           .map(([name]) => `${token.split(":")[2] ?? ""}.${name}`),
       )
       .sort();
-    assert.deepEqual(inputs, [
-      "Entry.namespace",
+    // Every part's namespace, what one part takes of another, and what a secret or a certificate is.
+    const others = inputs.filter((path) => !path.endsWith(".namespace"));
+    assert.deepEqual(
+      inputs.filter((path) => path.endsWith(".namespace")).length,
+      Object.keys(schema.resources).length - ["AgentStack", "Tenancy"].length,
+    );
+    assert.deepEqual(others, [
+      "Endpoint.host",
       "Entry.service",
-      "OpenClawGateway.namespace",
       "OpenClawGateway.vaultClaim",
+      "Search.vaultClaim",
+      "SecretKey.secretName",
       "SecretOptions.existingName",
       "SecretOptions.value",
+      "SecretReference.key",
+      "SecretReference.secretName",
+      "SecretReference.value",
+      "SecretReference.version",
       "TlsOptions.secretName",
-      "Vault.namespace",
     ]);
   });
 });

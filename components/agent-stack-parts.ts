@@ -1,0 +1,137 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { Browser, BrowserMode } from "./browser";
+import type { AgentStackArgs } from "./agent-stack";
+import { SEARCH_AGENT, type AgentStackPlan } from "./agent-stack-plan";
+import { DnsFilter } from "./dns-filter";
+import { ForwardProxy } from "./forward-proxy";
+import type { GatewayConnections } from "./gateway-connections";
+import { ModelProxy } from "./model-proxy";
+import { MODEL_PROXY_PORT } from "./model-proxy-config";
+import { GATEWAY_PORT } from "./openclaw/config";
+import type { Endpoint, PartArgs } from "./part";
+import { Search } from "./search";
+import { Telemetry } from "./telemetry";
+
+/** What the parts of a cell are given of it. */
+interface CellArgs extends PartArgs {
+  vaultClaim: pulumi.Output<string> | undefined;
+}
+
+/** The agent whose key the gateway itself presents to the model proxy. */
+const MAIN_AGENT = "main";
+
+/**
+ * The parts around the gateway, wired together: each is given where the others listen, and who of them may connect.
+ * The order is the one in which they know of each other: DNS, the way out, telemetry, and then what uses these.
+ */
+export class AgentStackParts {
+  /** What every part is given. */
+  readonly common: PartArgs;
+  /** What the gateway uses. */
+  readonly connections: GatewayConnections;
+  /** Who connects to the gateway. */
+  readonly clientsOfGateway: string[];
+
+  constructor(
+    name: string,
+    args: AgentStackArgs,
+    plan: AgentStackPlan,
+    { vaultClaim, ...cell }: CellArgs,
+    opts: pulumi.ComponentResourceOptions,
+  ) {
+    const withSearchModels = plan.modelProxy?.agents?.[SEARCH_AGENT] !== undefined;
+    const telemetry = plan.hasTelemetry ? args.telemetry : undefined;
+    const withBrowserPod = args.browser !== undefined && args.browser.mode !== BrowserMode.Sidecar;
+    const shared = { ...cell, externalSecrets: args.externalSecrets, scheduling: args.scheduling };
+
+    const dnsFilter =
+      plan.dnsFilter &&
+      new DnsFilter(`${name}-dns-filter`, { ...plan.dnsFilter, ...shared, clients: plan.components }, opts);
+    this.common = { ...shared, dns: dnsFilter?.endpoint };
+    const forwardProxy =
+      args.forwardProxy &&
+      new ForwardProxy(
+        `${name}-forward-proxy`,
+        { ...args.forwardProxy, ...this.common, listeners: plan.listeners },
+        opts,
+      );
+    const wayOut = (component: string): Endpoint | undefined =>
+      plan.listeners.some((listener) => listener.component === component)
+        ? forwardProxy?.endpointFor(component)
+        : undefined;
+
+    const modelProxyEndpoint = { component: "model-proxy", host: `${name}-model-proxy`, port: MODEL_PROXY_PORT };
+    const gatewayEndpoint = { component: "gateway", host: `${name}-gateway`, port: GATEWAY_PORT };
+    const collector =
+      telemetry &&
+      new Telemetry(
+        `${name}-telemetry`,
+        {
+          ...telemetry,
+          ...this.common,
+          clients: ["gateway", ...(plan.modelProxy ? ["model-proxy"] : [])],
+          gateway: gatewayEndpoint,
+          scrape: plan.modelProxy ? [{ job: "litellm", endpoint: modelProxyEndpoint, path: "/metrics/" }] : [],
+          forwardProxy: wayOut("telemetry-collector"),
+          environment: args.environment,
+          tenant: args.tenant,
+          region: args.region,
+        },
+        opts,
+      );
+    const modelProxy =
+      plan.modelProxy &&
+      new ModelProxy(
+        `${name}-model-proxy`,
+        {
+          ...plan.modelProxy,
+          ...this.common,
+          clients: ["gateway", ...(withSearchModels ? ["search"] : []), ...(collector ? ["telemetry-collector"] : [])],
+          forwardProxy: wayOut("model-proxy"),
+          telemetry: collector?.endpoint,
+        },
+        opts,
+      );
+    const browser = withBrowserPod
+      ? new Browser(
+          `${name}-browser`,
+          { ...args.browser, ...this.common, clients: ["gateway"], forwardProxy: wayOut("browser") },
+          opts,
+        )
+      : undefined;
+    const searchKey = modelProxy?.agentKeys[SEARCH_AGENT];
+    const search =
+      args.search && vaultClaim !== undefined
+        ? new Search(
+            `${name}-search`,
+            {
+              ...args.search,
+              ...this.common,
+              clients: ["gateway"],
+              vaultClaim,
+              ...(modelProxy && searchKey && { modelProxy: { endpoint: modelProxy.endpoint, key: searchKey } }),
+            },
+            opts,
+          )
+        : undefined;
+
+    const mainKey = modelProxy?.agentKeys[MAIN_AGENT] ?? Object.values(modelProxy?.agentKeys ?? {})[0];
+    this.clientsOfGateway = collector ? ["telemetry-collector"] : [];
+    this.connections = {
+      ...(browser && { browser: browser.endpoint }),
+      ...(args.browser && !withBrowserPod && { browserSidecar: args.browser }),
+      ...(modelProxy &&
+        mainKey && {
+          modelProxy: {
+            endpoint: modelProxy.endpoint,
+            key: mainKey,
+            models: plan.chatModels,
+            embeddingModel: plan.embeddingModel,
+          },
+        }),
+      ...(search && { search: { endpoint: search.endpoint, token: search.token } }),
+      ...(forwardProxy && { forwardProxy: forwardProxy.endpointFor("gateway") }),
+      ...(collector && { telemetry: { endpoint: collector.endpoint, attributes: { "service.namespace": name } } }),
+    };
+  }
+}

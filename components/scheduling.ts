@@ -16,7 +16,7 @@ export interface SchedulingOptions {
   nodeSelector?: Record<string, string>;
   /** Taints that are tolerated. Default: none. */
   tolerations?: TolerationOptions[];
-  /** An existing PriorityClass. Default: the cluster's default. */
+  /** An existing PriorityClass: it belongs to the whole cluster, so no cell makes one of its own. Default: the cluster's default. */
   priorityClassName?: string;
 }
 

@@ -15,7 +15,10 @@ const PROGRAM = "/headless-shell/headless-shell";
 export const BROWSER_UID = 65534;
 
 /** Passes CDP on to loopback and becomes the browser; the image's own script splits arguments at blanks. */
-const SCRIPT = `socat TCP4-LISTEN:${String(CDP_PORT)},fork,reuseaddr TCP4:127.0.0.1:${String(LOOPBACK_PORT)} & exec ${PROGRAM} "$@"`;
+export function browserCommand(program = PROGRAM, port = CDP_PORT, loopbackPort = LOOPBACK_PORT): string[] {
+  const socat = `socat TCP4-LISTEN:${String(port)},fork,reuseaddr TCP4:127.0.0.1:${String(loopbackPort)}`;
+  return ["bash", "-c", `${socat} & exec ${program} "$@"`, "browser"];
+}
 
 /**
  * Chrome's arguments.
@@ -79,9 +82,7 @@ export function browserContainer(
     name: "browser",
     image: plan.image,
     imagePullPolicy: "IfNotPresent", // pinned by digest
-    ...(place.sidecar
-      ? { restartPolicy: "Always", command: [PROGRAM], args }
-      : { command: ["bash", "-c", SCRIPT, "browser"], args }),
+    ...(place.sidecar ? { restartPolicy: "Always", command: [PROGRAM], args } : { command: browserCommand(), args }),
     env: [{ name: "HOME", value: "/tmp" }],
     ports: place.sidecar ? [] : [{ name: "cdp", containerPort: CDP_PORT, protocol: "TCP" }],
     resources: plan.resources,

@@ -205,14 +205,16 @@ interface SendOptions {
   path: string;
   headers?: Record<string, string>;
   body?: string;
+  /** @default GET, or POST with a body */
+  method?: string;
   /** The address to connect from. */
   localAddress?: string;
 }
 
 /** One HTTP request on loopback. */
-export function send({ port, path, headers, body, localAddress }: SendOptions): Promise<Answer> {
+export function send({ port, path, headers, body, localAddress, ...options }: SendOptions): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const method = body === undefined ? "GET" : "POST";
+    const method = options.method ?? (body === undefined ? "GET" : "POST");
     const outgoing = request({ host: "127.0.0.1", port, path, method, headers, localAddress }, (response) => {
       let text = "";
       response.on("data", (chunk: Buffer) => (text += chunk.toString()));

@@ -22,6 +22,7 @@ import {
   ensureTools,
   preparePulumiHome,
   toolSpecs,
+  userTools,
   type Tool,
   type ToolName,
 } from "../../engine/toolchain/index";
@@ -255,6 +256,28 @@ describe("toolchain: ensureTools", function () {
       assert.deepEqual([after[0]?.source, after[0]?.found, after[0]?.action], ["build", "0.8.0", ""]);
       assert.match(after[1]?.action ?? "", /second\/helm is 3\.19\.0; downloaded 4\.3\.1/);
       assert.deepEqual(JSON.parse(JSON.stringify(after)), after);
+    });
+  });
+
+  describe("a tool that only tests start", () => {
+    it("is not downloaded, and whoever misses it is not told of a download", async () => {
+      assert.equal(toolSpecs.blocky.official, undefined);
+      assert.ok(!userTools.includes("blocky") && userTools.includes("kwok"));
+      await assert.rejects(ensureTools(["blocky"], options()), (error: Error) => {
+        assert.ok(error instanceof NotFound);
+        assert.ok(error.message.includes(`blocky: ${toolSpecs.blocky.install}`));
+        assert.doesNotMatch(error.message, /\(download/);
+        return true;
+      });
+      assert.deepEqual(lines, []);
+    });
+
+    it("is no row of doctor's, unless it is asked for", async () => {
+      const names = (await doctor(undefined, options())).map(({ name }) => name);
+      assert.ok(!names.includes("blocky") && names.includes("kwok"));
+      const [row] = await doctor(["blocky"], options());
+      assert.equal(row?.source, "missing");
+      assert.doesNotMatch(row.action, /downloaded/);
     });
   });
 

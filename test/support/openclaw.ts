@@ -169,7 +169,8 @@ export async function untilStarted(gateway: Gateway): Promise<void> {
 
 /** Waits for an answer on a path. */
 export async function until(gateway: Gateway, path: string, accept: (answer: Answer) => boolean): Promise<void> {
-  const deadline = Date.now() + 120_000;
+  // As long as the Pod's startup probe gives it.
+  const deadline = Date.now() + 300_000;
   const ended = gateway.exited.then((exit) => {
     throw new Error(`the gateway ended with ${exit.code} instead:\n${exit.output.slice(-2000)}`);
   });
@@ -179,7 +180,7 @@ export async function until(gateway: Gateway, path: string, accept: (answer: Ans
       if (answer !== undefined && accept(answer)) return;
       await sleep(100);
     }
-    throw new Error(`${path} not answered as expected within 120 s:\n${gateway.output().slice(-2000)}`);
+    throw new Error(`${path} not answered as expected within 300 s:\n${gateway.output().slice(-2000)}`);
   };
   ended.catch(() => undefined); // it ends later, when the test wants it to
   await Promise.race([polled(), ended]);

@@ -113,13 +113,20 @@ export class ForwardProxy extends pulumi.ComponentResource {
 
   /** The Service's name. */
   readonly service: pulumi.Output<string>;
-  readonly #listeners: PlannedListener[];
+  /** Where each component finds its port, by component. */
+  readonly endpoints: Record<string, Endpoint>;
 
   constructor(name: string, args: ForwardProxyArgs, opts?: pulumi.ComponentResourceOptions) {
     super(ForwardProxy.__pulumiType, name, registeredArgs(args), opts);
     const instance = args.instance ?? name;
     const plan = planForwardProxy(args);
-    this.#listeners = plan.listeners;
+    if (args.clients !== undefined && args.clients.length > 0) {
+      throw new ValidationFailed({
+        what: "clients has no meaning for a forward proxy: each listener has a component of its own",
+        where: "forwardProxy.clients",
+        fix: "name the components in forwardProxy.listeners",
+      });
+    }
     const labels = objectLabels({ instance, component: FORWARD_PROXY, owner: Owner.Platform, extra: args.labels });
     const text = internalDestinations(plan.listeners, args.namespace).apply((internal) =>
       squidConfig(plan.listeners, { log: plan.log, internal }),
@@ -171,7 +178,12 @@ export class ForwardProxy extends pulumi.ComponentResource {
         this,
       );
     }
-    this.service = service?.metadata.name ?? pulumi.output("");
+    if (service === undefined) throw new Error("a workload with ports has a Service");
+    const host = service.metadata.name;
+    this.service = host;
+    this.endpoints = Object.fromEntries(
+      plan.listeners.map(({ component, port }) => [component, { component: FORWARD_PROXY, host, port }]),
+    );
     this.registerOutputs({ service: this.service });
   }
 
@@ -180,15 +192,13 @@ export class ForwardProxy extends pulumi.ComponentResource {
    * @throws NotFound for a component without a listener.
    */
   endpointFor(component: string): Endpoint {
-    const listener = this.#listeners.find((one) => one.component === component);
-    if (listener === undefined) {
-      throw new NotFound({
-        what: `the forward proxy has no port for ${component}`,
-        where: "forwardProxy.listeners",
-        fix: "add a listener for it",
-      });
-    }
-    return { component: FORWARD_PROXY, host: this.service, port: listener.port };
+    const endpoint = this.endpoints[component];
+    if (endpoint !== undefined) return endpoint;
+    throw new NotFound({
+      what: `the forward proxy has no port for ${component}`,
+      where: "forwardProxy.listeners",
+      fix: "add a listener for it",
+    });
   }
 }
 

@@ -255,6 +255,8 @@ describe("ForwardProxy", () => {
     for (const [what, listeners, message] of cases) {
       it(what, () => assert.throws(() => planForwardProxy({ listeners }), message));
     }
+    it("clients beside listeners", () =>
+      assert.rejects(recordProxy({ clients: ["gateway"] }), /forwardProxy\.clients: .*no meaning/));
     it("no Pod", () => assert.throws(() => planForwardProxy({ replicas: 0 }), /forwardProxy\.replicas/));
   });
 });

@@ -146,6 +146,7 @@ function secretsOf(options: ClickHouseOptions): Record<keyof typeof CLICKHOUSE_P
 export class ClickHouse extends pulumi.ComponentResource {
   static readonly __pulumiType = "clawfleet:index:ClickHouse";
 
+  /** Where it listens. */
   readonly endpoint: Endpoint;
   /** The Service's name. */
   readonly service: pulumi.Output<string>;

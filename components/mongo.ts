@@ -106,6 +106,7 @@ else db.createUser({ user: "${MONGO_USER}", ...settings });
 export class Mongo extends pulumi.ComponentResource {
   static readonly __pulumiType = "clawfleet:index:Mongo";
 
+  /** Where it listens. */
   readonly endpoint: Endpoint;
   /** The Service's name. */
   readonly service: pulumi.Output<string>;

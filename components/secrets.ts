@@ -53,6 +53,7 @@ export interface SecretKey {
 
 /** A secret as a workload refers to it. */
 export interface SecretReference extends SecretKey {
+  /** The Secret's name. */
   secretName: pulumi.Output<string>;
   /** Known for generated and given secrets; undefined for existing and external ones. Always a Pulumi secret. */
   value?: pulumi.Output<string>;

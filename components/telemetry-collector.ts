@@ -50,6 +50,7 @@ export interface TelemetryCollectorOptions {
 
 /** The cell's ClickHouse, as the collector writes into it. */
 export interface ClickHouseConnection {
+  /** Where it listens. */
   endpoint: Endpoint;
   /** The password of its user `collector`. */
   password: SecretKey;
@@ -59,6 +60,7 @@ export interface ClickHouseConnection {
 export interface ScrapeTarget {
   /** Its name in the metrics' `service.name`: lower case letters, digits and hyphens. */
   job: string;
+  /** Where it listens. */
   endpoint: Endpoint;
   /** Default: `/metrics`. */
   path?: string;
@@ -230,6 +232,7 @@ function present(values: Record<string, string | undefined>): Record<string, str
 export class TelemetryCollector extends pulumi.ComponentResource {
   static readonly __pulumiType = "clawfleet:index:TelemetryCollector";
 
+  /** Where it listens. */
   readonly endpoint: Endpoint;
   /** The Service's name. */
   readonly service: pulumi.Output<string>;

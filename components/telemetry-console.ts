@@ -50,6 +50,7 @@ export interface TelemetryConsoleOptions {
 
 /** The console's MongoDB. */
 export interface MongoConnection {
+  /** Where it listens. */
   endpoint: Endpoint;
   /** The password of its user `console`. */
   password: SecretKey;
@@ -124,6 +125,7 @@ export function planTelemetryConsole(options: TelemetryConsoleOptions): Telemetr
 export class TelemetryConsole extends pulumi.ComponentResource {
   static readonly __pulumiType = "clawfleet:index:TelemetryConsole";
 
+  /** Where it listens. */
   readonly endpoint: Endpoint;
   /** The Service's name, for a port-forward to port 8080. */
   readonly service: pulumi.Output<string>;

@@ -106,15 +106,21 @@ export function outboundConfig(args: RelayConfigArgs): JsonObject {
       processors: [
         {
           mapping: [
-            `meta message_id = ${MESSAGE_ID}`,
+            `let id = ${MESSAGE_ID}`,
+            "meta message_id = $id",
             // The gateway takes no key of more than 256 characters.
-            'meta key = if meta("message_id").length() > 200 { meta("message_id").hash("sha256").encode("hex") } else { meta("message_id") }',
+            'meta key = if $id.length() > 200 { $id.hash("sha256").encode("hex") } else { $id }',
             "let m = content().string().parse_json().catch(null)",
-            'meta outcome = if $m.type() != "object" { "refused" } else if $m.message.type() != "string" || $m.message.trim() == "" { "refused" } else { "" }',
-            'meta reason = if meta("outcome") == "refused" { "the message is no JSON object with a text in its field message" } else { "" }',
+            'let fit = if $m.type() == "object" { $m.message.type() == "string" && $m.message.trim() != "" } else { false }',
+            'meta outcome = if $fit { "open" } else { "refused" }',
+            'meta reason = if $fit { deleted() } else { "the message is no JSON object with a text in its field message" }',
           ].join("\n"),
         },
-        { switch: [{ check: 'meta("outcome") == ""', processors: [{ branch: attempt(args) }, { mapping: OUTCOME }] }] },
+        {
+          switch: [
+            { check: 'meta("outcome") == "open"', processors: [{ branch: attempt(args) }, { mapping: OUTCOME }] },
+          ],
+        },
         {
           mapping: [
             `let last = metadata("nats_num_delivered").number() >= ${String(attempts)}`,
@@ -144,7 +150,7 @@ export function outboundConfig(args: RelayConfigArgs): JsonObject {
 }
 
 /** One request to the gateway, and what its answer means. */
-function attempt({ agent, turnTimeoutSeconds }: RelayConfigArgs): JsonObject {
+function attempt({ agent, turnTimeoutSeconds, admissionSeconds = ADMISSION_SECONDS }: RelayConfigArgs): JsonObject {
   // Every status is an answer to be looked at; what is left as an error is that none came.
   const answers = Array.from({ length: 300 }, (_, index) => 300 + index);
   return {
@@ -166,7 +172,7 @@ function attempt({ agent, turnTimeoutSeconds }: RelayConfigArgs): JsonObject {
             "Content-Type": "application/json",
             "Idempotency-Key": '${! meta("key") }',
           },
-          timeout: `${String(turnTimeoutSeconds + ADMISSION_SECONDS)}s`,
+          timeout: `${String(turnTimeoutSeconds + admissionSeconds)}s`,
           retries: 0,
           successful_on: answers,
         },
@@ -282,10 +288,11 @@ export function inboundConfig({ host = "0.0.0.0", eventsPort = RELAY_EVENTS_PORT
           mapping: [
             "let event = content().string().parse_json().catch(null)",
             `let known = metadata("Authorization").or("") == "Bearer " + env("${EVENTS_TOKEN_ENV}")`,
-            'meta status = if !$known { "401" } else if $event.type() != "object" || !["received", "sent"].contains($event.action.or("")) || $event.id.type() != "string" { "400" } else { "200" }',
-            'meta event = $event.action.or("")',
-            'meta id = $event.id.or("")',
-            'root = if meta("status") == "200" { $event.without("id") } else { {} }',
+            'let fit = if $event.type() == "object" { ["received", "sent"].contains($event.action.or("")) && $event.id.type() == "string" } else { false }',
+            'meta status = if !$known { "401" } else if !$fit { "400" } else { "200" }',
+            "meta event = if $known && $fit { $event.action } else { deleted() }",
+            "meta id = if $known && $fit { $event.id } else { deleted() }",
+            'root = if $known && $fit { $event.without("id") } else { {} }',
           ].join("\n"),
         },
       ],

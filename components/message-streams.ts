@@ -22,6 +22,8 @@ export interface RelayConfigArgs {
   subscribers: string[];
   /** Take the gateway's events. */
   events: boolean;
+  /** Seconds that the gateway may take to admit a turn, and to answer after its end. Default: ADMISSION_SECONDS. */
+  admissionSeconds?: number;
   /** Where to listen. Default: every address. */
   host?: string;
   eventsPort?: number;
@@ -97,7 +99,8 @@ export function setupRequests(args: RelayConfigArgs): SetupRequest[] {
 export const HEADER_BYTES = 16 * 1024;
 
 /** Seconds until the broker takes an attempt for lost, by the attempt's number. */
-export function ackWaits({ turnTimeoutSeconds, retryDelaysSeconds }: RelayConfigArgs): number[] {
-  const attempt = turnTimeoutSeconds + ADMISSION_SECONDS + ACK_MARGIN_SECONDS;
+export function ackWaits(args: RelayConfigArgs): number[] {
+  const { turnTimeoutSeconds, retryDelaysSeconds, admissionSeconds = ADMISSION_SECONDS } = args;
+  const attempt = turnTimeoutSeconds + admissionSeconds + ACK_MARGIN_SECONDS;
   return [...retryDelaysSeconds, retryDelaysSeconds.at(-1) ?? 0].map((delay) => attempt + delay);
 }

@@ -86,7 +86,8 @@ export function collectorConfig(settings: CollectorSettings): string {
   const exporter = settings.external === undefined ? "clickhouse" : "otlp_http";
   const scraped = ["prometheus", ...checks(settings)];
   // Refusing comes first, while there is memory to refuse with; a secret is gone before anything is written to disk.
-  const processors = ["memory_limiter", "resource", "redaction"];
+  const named = [...attributes(settings.identity, "upsert"), ...attributes(settings.defaults, "insert")];
+  const processors = ["memory_limiter", ...(named.length === 0 ? [] : ["resource"]), "redaction"];
   const pipeline = (receivers: string[]) => ({ receivers, processors, exporters: [exporter] });
   const config = {
     extensions: {
@@ -111,13 +112,8 @@ export function collectorConfig(settings: CollectorSettings): string {
     },
     processors: {
       memory_limiter: { check_interval: "1s", limit_percentage: 75, spike_limit_percentage: 20 },
-      resource: {
-        attributes: [
-          ...attributes(settings.identity, "upsert"),
-          // Only where the sender does not know better.
-          ...attributes(settings.defaults, "insert"),
-        ],
-      },
+      // The agent and its contract's version only where the sender does not know better.
+      ...(named.length > 0 && { resource: { attributes: named } }),
       redaction: {
         allow_all_keys: true,
         blocked_key_patterns: SECRET_KEYS,

@@ -9,7 +9,7 @@ import { isProgram, onPath, type Tool } from "./find";
 import { withLock } from "./lock";
 import { ProgramFailed, run } from "./process";
 import { withProgress } from "./progress";
-import { toolSpecs, versionVariables, type BuildTarget, type ModuleName, type ToolName } from "./tools";
+import { buildTags, toolSpecs, versionVariables, type BuildTarget, type ModuleName, type ToolName } from "./tools";
 import { compareVersions } from "./version";
 
 /** The Go that builds, as it describes itself in a module's folder. */
@@ -32,6 +32,7 @@ const coldMinutes: Readonly<Record<string, number>> = {
   helm: 3,
   "nats-server": 1,
   bento: 2,
+  otelcol: 4,
 };
 
 /** No host's C library or paths in what is built, and no symbols, which halves its size. */
@@ -41,6 +42,11 @@ const buildArgs = ["-mod=readonly", "-trimpath", "-buildvcs=false"] as const;
 export function linkerFlags(module: ModuleName): string {
   const variables = Object.entries(versionVariables[module] ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   return ["-s", "-w", ...variables].join(" ");
+}
+
+function tagArgs(module: ModuleName): string[] {
+  const tags = buildTags[module];
+  return tags === undefined ? [] : ["-tags", tags];
 }
 
 /**
@@ -97,7 +103,8 @@ async function sourceFiles(dir: string): Promise<string[]> {
 
 /** The folder in the cache that a module's programs are in. */
 async function buildFolder(module: ModuleName, go: Go, ctx: Context): Promise<string> {
-  const key = await buildKey(join(modulesDir(), module), go, linkerFlags(module));
+  const flags = [linkerFlags(module), ...tagArgs(module)].join(" ");
+  const key = await buildKey(join(modulesDir(), module), go, flags);
   return join(cacheDir(ctx.env), "build", `${module}-${key}`);
 }
 
@@ -179,6 +186,7 @@ async function build(
           "build",
           "-v",
           ...buildArgs,
+          ...tagArgs(module),
           "-ldflags",
           linkerFlags(module),
           "-o",

@@ -18,7 +18,7 @@ const bento = "1.20.0";
 export const pulumiNpmPackage = "pulumi@3.265.0";
 
 /** Go modules under engine/modules that tools are built from. */
-export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging";
+export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging" | "otelcol";
 
 /** A program that `go build` makes of one of our modules. */
 export interface BuildTarget {
@@ -204,6 +204,14 @@ const table = {
     build: { module: "messaging", package: "./cmd/bento", binary: "bento" },
     install: `put bento ${bento} on PATH`,
   },
+  // Named unlike the official distributions, which have other components.
+  "otelcol-cell": {
+    version: "0.160.0",
+    accepts: exactly("0.160.0"),
+    versionArgs: ["--version"],
+    build: { module: "otelcol", package: ".", binary: "otelcol" },
+    install: "install Go, which builds it",
+  },
 } as const satisfies Record<string, ToolSpec>;
 
 /** Every program that the toolchain can find. */
@@ -251,3 +259,6 @@ export const versionVariables: Readonly<Partial<Record<ModuleName, Readonly<Reco
   blocky: { "github.com/0xERR0R/blocky/util.Version": `v${blocky}` },
   messaging: { "main.Version": bento },
 };
+
+/** Build tags of a module: Prometheus's receiver without the clients of every cloud that it could discover targets in. */
+export const buildTags: Readonly<Partial<Record<ModuleName, string>>> = { otelcol: "remove_all_sd" };

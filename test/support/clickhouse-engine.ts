@@ -15,12 +15,33 @@ export const ENGINE_PASSWORD = "canary-clickhouse-password";
  * query in the address, a body that an INSERT takes, and an answer in the format that is asked for.
  */
 const SERVER = `
-import gzip, http.server, os, sys, urllib.parse
+import base64, gzip, http.server, json, os, struct, sys, threading, urllib.parse
 from chdb.session import Session
 
 folder, port, user, password = sys.argv[1], int(sys.argv[2]), os.environ["ENGINE_USER"], os.environ["ENGINE_PASSWORD"]
 session = Session(os.path.join(folder, "data"))
 inserts = 0
+
+def number(value):
+    parts = b""
+    while value > 127:
+        parts += bytes([value & 127 | 128])
+        value >>= 7
+    return parts + bytes([value])
+
+def text(value):
+    return number(len(value.encode())) + value.encode()
+
+def native(lines):
+    names, types, *rows = [json.loads(line) for line in lines.decode().splitlines()]
+    block = b"\\x01\\x00\\x02" + struct.pack("<i", -1) + b"\\x00" + number(len(names)) + number(len(rows))
+    integers = {"UInt8": "<B", "UInt32": "<I", "UInt64": "<Q"}
+    for index, (name, kind) in enumerate(zip(names, types)):
+        shown = kind if kind in integers else "String"
+        block += text(name) + text(shown) + b"\\x00"
+        for row in rows:
+            block += struct.pack(integers[kind], int(row[index])) if kind in integers else text(row[index])
+    return block
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -36,7 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         global inserts
         raw = self.body()
         body = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
-        if (self.headers.get("X-ClickHouse-User"), self.headers.get("X-ClickHouse-Key")) != (user, password):
+        known = base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
+        if self.headers.get("Authorization") != "Basic " + known:
             return self.answer(403, b"Code: 516. Authentication failed", {"X-ClickHouse-Exception-Code": "516"})
         asked = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
         query = asked.get("query", [""])[0]
@@ -51,8 +73,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 session.query("%s SELECT * FROM file('%s', Native)" % (head, path))
                 os.remove(path)
                 return self.answer(200, b"")
-            result = session.query(query or body.decode(), wanted).bytes()
-            self.answer(200, result, {"X-ClickHouse-Format": wanted})
+            # A client that names its protocol's version wants the native format of that version, which the engine
+            # writes for nobody.
+            versioned = wanted == "Native" and "client_protocol_version" in asked
+            form = "JSONCompactStringsEachRowWithNamesAndTypes" if versioned else wanted
+            result = session.query(query or body.decode(), form).bytes()
+            self.answer(200, native(result) if versioned else result, {"X-ClickHouse-Format": wanted})
         except Exception as error:
             self.answer(500, str(error).encode(), {"X-ClickHouse-Exception-Code": "1"})
     def body(self):
@@ -65,9 +91,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    # Who hangs up is no error of ours.
+    def handle_error(self, request, address): pass
+
+server = Server(("127.0.0.1", port), Handler)
 # One at a time: the session is one connection.
-import threading
 lock = threading.Lock()
 original = Handler.do_POST
 def one_at_a_time(self):
@@ -119,7 +148,7 @@ export class ClickHouseEngine {
   async run(sql: string): Promise<string> {
     const answer = await fetch(`http://127.0.0.1:${String(this.port)}/?default_format=JSONEachRow`, {
       method: "POST",
-      headers: { "X-ClickHouse-User": ENGINE_USER, "X-ClickHouse-Key": ENGINE_PASSWORD },
+      headers: { Authorization: `Basic ${Buffer.from(`${ENGINE_USER}:${ENGINE_PASSWORD}`).toString("base64")}` },
       body: sql,
     });
     const text = await answer.text();

@@ -1,6 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { AdminAccess } from "./admin-access";
+import type { AgentStackArgs, MessagingOptions } from "./agent-stack";
 import { Browser, BrowserMode } from "./browser";
-import type { AgentStackArgs } from "./agent-stack";
+import { Diagnostics } from "./diagnostics";
+import { ANY_HOST } from "./host-names";
+import { MessageBroker } from "./message-broker";
+import { MessageRelay } from "./message-relay";
+import type { BrokerUser } from "./messaging";
+import type { SecretKey } from "./secrets";
 import { SEARCH_AGENT, type AgentStackPlan } from "./agent-stack-plan";
 import { DnsFilter } from "./dns-filter";
 import { ForwardProxy } from "./forward-proxy";
@@ -62,6 +69,8 @@ export class AgentStackParts {
 
     const modelProxyEndpoint = { component: "model-proxy", host: `${name}-model-proxy`, port: MODEL_PROXY_PORT };
     const gatewayEndpoint = { component: "gateway", host: `${name}-gateway`, port: GATEWAY_PORT };
+    const messaging = args.messaging && this.messaging(name, args, args.messaging, gatewayEndpoint, opts);
+    const withDiagnostics = args.diagnostics ? ["diagnostics"] : [];
     const collector =
       telemetry &&
       new Telemetry(
@@ -69,9 +78,13 @@ export class AgentStackParts {
         {
           ...telemetry,
           ...this.common,
-          clients: ["gateway", ...(plan.modelProxy ? ["model-proxy"] : [])],
+          clients: ["gateway", ...(plan.modelProxy ? ["model-proxy"] : []), ...withDiagnostics],
           gateway: gatewayEndpoint,
-          scrape: plan.modelProxy ? [{ job: "litellm", endpoint: modelProxyEndpoint, path: "/metrics/" }] : [],
+          broker: messaging?.broker.monitoring,
+          scrape: [
+            ...(plan.modelProxy ? [{ job: "litellm", endpoint: modelProxyEndpoint, path: "/metrics/" }] : []),
+            ...(messaging ? [{ job: "message-relay", endpoint: messaging.relay.monitoring }] : []),
+          ],
           forwardProxy: wayOut("telemetry-collector"),
           environment: args.environment,
           tenant: args.tenant,
@@ -86,7 +99,12 @@ export class AgentStackParts {
         {
           ...plan.modelProxy,
           ...this.common,
-          clients: ["gateway", ...(withSearchModels ? ["search"] : []), ...(collector ? ["telemetry-collector"] : [])],
+          clients: [
+            "gateway",
+            ...(withSearchModels ? ["search"] : []),
+            ...(collector ? ["telemetry-collector"] : []),
+            ...withDiagnostics,
+          ],
           forwardProxy: wayOut("model-proxy"),
           telemetry: collector?.endpoint,
         },
@@ -107,7 +125,7 @@ export class AgentStackParts {
             {
               ...args.search,
               ...this.common,
-              clients: ["gateway"],
+              clients: ["gateway", ...withDiagnostics],
               vaultClaim,
               ...(modelProxy && searchKey && { modelProxy: { endpoint: modelProxy.endpoint, key: searchKey } }),
             },
@@ -116,7 +134,34 @@ export class AgentStackParts {
         : undefined;
 
     const mainKey = modelProxy?.agentKeys[MAIN_AGENT] ?? Object.values(modelProxy?.agentKeys ?? {})[0];
-    this.clientsOfGateway = collector ? ["telemetry-collector"] : [];
+    if (args.adminAccess) {
+      new AdminAccess(`${name}-admin`, { ...args.adminAccess, ...this.common, gateway: gatewayEndpoint }, opts);
+    }
+    if (args.diagnostics) {
+      // Any name will do that no allow-list of ours has.
+      const deniedName = plan.dnsFilter?.allow?.includes(ANY_HOST) === false ? DENIED_NAME : undefined;
+      new Diagnostics(
+        `${name}-diagnostics`,
+        {
+          ...args.diagnostics,
+          ...this.common,
+          gateway: gatewayEndpoint,
+          modelProxy: modelProxy?.endpoint,
+          search: search?.endpoint,
+          messageBroker: messaging?.broker.monitoring,
+          telemetry: collector?.endpoint,
+          forwardProxy: wayOut("diagnostics"),
+          deniedName,
+        },
+        opts,
+      );
+    }
+    this.clientsOfGateway = [
+      ...(collector ? ["telemetry-collector"] : []),
+      ...(messaging ? ["message-relay"] : []),
+      ...(args.adminAccess ? ["admin-access"] : []),
+      ...withDiagnostics,
+    ];
     this.connections = {
       ...(browser && { browser: browser.endpoint }),
       ...(args.browser && !withBrowserPod && { browserSidecar: args.browser }),
@@ -131,7 +176,46 @@ export class AgentStackParts {
         }),
       ...(search && { search: { endpoint: search.endpoint, token: search.token } }),
       ...(forwardProxy && { forwardProxy: forwardProxy.endpointFor("gateway") }),
+      ...(messaging && { hooks: { token: messaging.relay.hooksToken } }),
       ...(collector && { telemetry: { endpoint: collector.endpoint, attributes: { "service.namespace": name } } }),
     };
   }
+
+  private messaging(
+    name: string,
+    args: AgentStackArgs,
+    { broker: brokerOptions = {}, relay: relayOptions = {} }: MessagingOptions,
+    gateway: Endpoint,
+    opts: pulumi.ComponentResourceOptions,
+  ): { broker: MessageBroker; relay: MessageRelay } {
+    const broker = new MessageBroker(
+      `${name}-broker`,
+      { ...brokerOptions, ...this.common, tenant: args.tenant, clients: ["message-relay"] },
+      opts,
+    );
+    const password = (user: BrokerUser): SecretKey => {
+      const key = broker.passwords[user];
+      if (key === undefined) throw new Error(`the broker has no user ${user}`);
+      return key;
+    };
+    const relay = new MessageRelay(
+      `${name}-relay`,
+      {
+        ...relayOptions,
+        ...this.common,
+        clients: ["gateway"],
+        broker: broker.endpoint,
+        setupPassword: password("setup"),
+        relayPassword: password("relay"),
+        redrivePassword: password("redrive"),
+        gateway,
+        subscribers: Object.keys(brokerOptions.subscribers ?? {}),
+      },
+      opts,
+    );
+    return { broker, relay };
+  }
 }
+
+/** A public name that no part has a use for. */
+const DENIED_NAME = "denied.example.com";

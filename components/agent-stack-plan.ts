@@ -1,16 +1,21 @@
 import { isIP } from "node:net";
-import type { AgentStackArgs } from "./agent-stack";
+import { planAdminAccess } from "./admin-access";
+import type { AgentStackArgs, MessagingOptions } from "./agent-stack";
 import { BrowserMode, planBrowser } from "./browser";
 import { channelHosts } from "./channels";
+import { planDiagnostics } from "./diagnostics";
 import type { DnsFilterOptions } from "./dns-filter-config";
 import { planDnsFilter } from "./dns-filter-config";
 import { planEntry, type EntryPlan } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { planForwardProxy } from "./forward-proxy";
 import type { ForwardProxyListener } from "./forward-proxy-config";
 import { planGateway } from "./gateway-plan";
 import { assertHostNames, withoutCovered } from "./host-names";
+import { planMessageBroker } from "./message-broker";
+import { planMessageRelay } from "./message-relay-plan";
 import { ModelCache, ModelDatabase, ModelMode, type ModelProxyOptions } from "./model-proxy-options";
 import { planModelProxy } from "./model-proxy-plan";
 import type { OpenClawModel } from "./openclaw/options";
@@ -63,6 +68,9 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
   const embeddingModel = models.find(([, { mode }]) => mode === ModelMode.Embedding)?.[0];
 
   const browser = args.browser && planBrowser(args.browser, { forwardProxy });
+  if (args.messaging) assertMessaging(args.messaging, externalSecrets);
+  if (args.adminAccess) planAdminAccess(args.adminAccess);
+  if (args.diagnostics) planDiagnostics(args.diagnostics);
   if (args.search)
     assertSearch(
       args,
@@ -82,6 +90,7 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
       search: args.search && "/mcp",
       forwardProxy,
       telemetry: hasTelemetry,
+      hooks: args.messaging !== undefined,
     },
   });
 
@@ -130,6 +139,10 @@ function componentsOf(args: AgentStackArgs, hasTelemetry: boolean): string[] {
     ["model-cache", modelProxy?.cache?.kind === ModelCache.Own],
     ["search", search !== undefined],
     ["forward-proxy", forwardProxy !== undefined],
+    ["message-broker", args.messaging !== undefined],
+    ["message-relay", args.messaging !== undefined],
+    ["admin-access", args.adminAccess !== undefined],
+    ["diagnostics", args.diagnostics !== undefined],
     ["telemetry-collector", hasTelemetry],
     ["telemetry-database", ownTelemetry],
     ["telemetry-console", ownTelemetry && (telemetry?.consoleEnabled ?? true)],
@@ -145,8 +158,12 @@ function withSearchKey(modelProxy: ModelProxyOptions, { search }: AgentStackArgs
   return { ...modelProxy, agents: { main: {}, [SEARCH_AGENT]: { models }, ...modelProxy.agents } };
 }
 
-function assertSearch({ search = {}, modelProxy }: AgentStackArgs, hasVault: boolean, models: string[]): void {
-  planSearch(search, { vault: hasVault, modelProxy: modelProxy !== undefined });
+function assertSearch(
+  { search = {}, modelProxy, externalSecrets }: AgentStackArgs,
+  hasVault: boolean,
+  models: string[],
+): void {
+  planSearch(search, { vault: hasVault, modelProxy: modelProxy !== undefined, externalSecrets });
   for (const option of ["embeddingModel", "rerankModel"] as const) {
     const model = search[option];
     if (model === undefined || models.includes(model)) continue;
@@ -156,6 +173,14 @@ function assertSearch({ search = {}, modelProxy }: AgentStackArgs, hasVault: boo
       fix: `use one of modelProxy.models: ${models.join(", ") || "none"}`,
     });
   }
+}
+
+function assertMessaging(
+  { broker = {}, relay = {} }: MessagingOptions,
+  externalSecrets?: ExternalSecretsOptions,
+): void {
+  const { storageBytes, maxPayloadBytes, subscribers } = planMessageBroker(broker, externalSecrets);
+  planMessageRelay(relay, { storageBytes, maxPayloadBytes, subscribers, externalSecrets });
 }
 
 /** What each part may reach through the forward proxy: what its own options imply, and what the options of the proxy add. */
@@ -173,6 +198,8 @@ function listenersOf(
   if (browserHosts !== undefined && !sidecar) implied.set("browser", browserHosts);
   if (telemetry?.mode === TelemetryMode.External)
     implied.set("telemetry-collector", [new URL(telemetry.external?.endpoint ?? "").hostname]);
+  // Its check is that the proxy refuses.
+  if (args.diagnostics) implied.set("diagnostics", []);
   const added = args.forwardProxy?.listeners ?? [];
   for (const { component } of added) if (!implied.has(component)) implied.set(component, []);
   return [...implied].map(([component, hosts]) => {
@@ -183,8 +210,10 @@ function listenersOf(
 }
 
 /** Names that parts reach without the forward proxy, and so have to resolve. */
-function directHosts({ vault, modelProxy, telemetry, forwardProxy }: AgentStackArgs): string[] {
+function directHosts({ vault, modelProxy, telemetry, forwardProxy, adminAccess }: AgentStackArgs): string[] {
   const hosts = [
+    // The coordination server, and the relays that it names.
+    adminAccess && ".tailscale.com",
     vault?.gitSync && hostOf(vault.gitSync.repository),
     modelProxy?.database?.external?.host,
     modelProxy?.cache?.external?.host,

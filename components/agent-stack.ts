@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import { sealedAdminAccess, type AdminAccessOptions } from "./admin-access";
 import { AgentStackParts } from "./agent-stack-parts";
 import { planAgentStack } from "./agent-stack-plan";
 import { appTeamRole } from "./app-team-role";
 import type { BrowserOptions } from "./browser";
+import type { DiagnosticsOptions } from "./diagnostics";
 import type { DnsFilterOptions } from "./dns-filter-config";
 import { Entry, type EntryOptions } from "./entry";
 import type { Environment } from "./environment";
@@ -10,6 +12,9 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import type { ForwardProxyOptions } from "./forward-proxy";
 import { sealedGateway } from "./gateway-secrets";
 import { sealedGitSync, type GitSyncOptions } from "./git-sync";
+import { sealedMessageBroker, type MessageBrokerOptions } from "./message-broker";
+import { sealedMessageRelay } from "./message-relay";
+import type { MessageRelayOptions } from "./message-relay-plan";
 import { sealedModelProxy } from "./model-proxy";
 import type { ModelProxyOptions } from "./model-proxy-options";
 import { OpenClawGateway, type GatewayOptions } from "./openclaw-gateway";
@@ -28,6 +33,14 @@ export interface VaultOptions extends VaultVolumeOptions {
   enabled?: boolean;
   /** Keep the vault in step with a git repository. Default: off. */
   gitSync?: GitSyncOptions;
+}
+
+/** The messaging of a cell. */
+export interface MessagingOptions {
+  /** NATS: the streams, and who may publish and take events. */
+  broker?: MessageBrokerOptions;
+  /** Bento: it hands messages to the gateway's agent. */
+  relay?: MessageRelayOptions;
 }
 
 /** Everything about one cell but the cluster, which is the provider's business. A part that has no options here is not there. */
@@ -60,6 +73,12 @@ export interface AgentStackArgs {
   dnsFilter?: DnsFilterOptions;
   /** The way to the internet, by host names. What the parts need by their own options is allowed already; `listeners` adds to it. Default: none: only what `egress` rules open. */
   forwardProxy?: ForwardProxyOptions;
+  /** The message broker and its relay: messages for the agents that survive every restart. Default: none. */
+  messaging?: MessagingOptions;
+  /** Tailscale SSH for operators. Default: none. */
+  adminAccess?: AdminAccessOptions;
+  /** Checks from within the cell, every 15 minutes. Default: none. */
+  diagnostics?: DiagnosticsOptions;
   /** Traces, metrics and logs of all parts, with alerts. Default: none. */
   telemetry?: TelemetryOptions;
   /** The store that secrets come from, by External Secrets Operator. Default: none: generated or given. */
@@ -167,9 +186,17 @@ function podsAfter(dependsOn: pulumi.Resource): pulumi.ResourceTransformation {
     WORKLOAD.test(type) ? { props, opts: pulumi.mergeOptions(opts, { dependsOn }) } : undefined;
 }
 
-function sealedArgs({ gateway, vault, modelProxy, search, telemetry, ...args }: AgentStackArgs): AgentStackArgs {
+function sealedArgs(args: AgentStackArgs): AgentStackArgs {
+  const { gateway, vault, modelProxy, search, telemetry, messaging, adminAccess } = args;
   return {
     ...args,
+    ...(adminAccess && { adminAccess: sealedAdminAccess(adminAccess) }),
+    ...(messaging && {
+      messaging: {
+        broker: messaging.broker && sealedMessageBroker(messaging.broker),
+        relay: messaging.relay && sealedMessageRelay(messaging.relay),
+      },
+    }),
     ...(gateway && { gateway: sealedGateway(gateway) }),
     ...(vault && { vault: { ...vault, gitSync: vault.gitSync && sealedGitSync(vault.gitSync) } }),
     ...(modelProxy && { modelProxy: sealedModelProxy(modelProxy) }),

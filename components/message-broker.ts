@@ -155,7 +155,7 @@ export class MessageBroker extends pulumi.ComponentResource {
   readonly passwords: Record<string, SecretReference>;
 
   constructor(name: string, args: MessageBrokerArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(MessageBroker.__pulumiType, name, registeredArgs(sealedArgs(args)), opts);
+    super(MessageBroker.__pulumiType, name, registeredArgs(sealedMessageBroker(args)), opts);
     const plan = planMessageBroker(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const component = "message-broker";
@@ -291,7 +291,8 @@ function container(plan: MessageBrokerPlan, passwords: Record<string, SecretRefe
 }
 
 /** The same args with every password marked as a secret. */
-function sealedArgs(args: MessageBrokerArgs): MessageBrokerArgs {
+/** The same options with every given password marked as a secret. */
+export function sealedMessageBroker<T extends MessageBrokerOptions>(args: T): T {
   const seal = (users: Record<string, MessageUserOptions> | undefined) =>
     users &&
     Object.fromEntries(

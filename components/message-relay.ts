@@ -24,6 +24,16 @@ import {
 } from "./secrets";
 import { dnsOf, workload } from "./workload";
 
+/** The same options with every given token marked as a secret. */
+export function sealedMessageRelay<T extends MessageRelayOptions>(options: T): T {
+  const { hooksToken, eventsToken } = options;
+  return {
+    ...options,
+    ...(hooksToken && { hooksToken: sealed(hooksToken) }),
+    ...(eventsToken && { eventsToken: sealed(eventsToken) }),
+  };
+}
+
 export interface MessageRelayArgs extends MessageRelayOptions, PartArgs {
   /** Where the broker listens. */
   broker: Endpoint;
@@ -63,17 +73,7 @@ export class MessageRelay extends pulumi.ComponentResource {
   readonly redriveJob: pulumi.Output<string>;
 
   constructor(name: string, args: MessageRelayArgs, opts?: pulumi.ComponentResourceOptions) {
-    const { hooksToken, eventsToken } = args;
-    super(
-      MessageRelay.__pulumiType,
-      name,
-      registeredArgs({
-        ...args,
-        ...(hooksToken && { hooksToken: sealed(hooksToken) }),
-        ...(eventsToken && { eventsToken: sealed(eventsToken) }),
-      }),
-      opts,
-    );
+    super(MessageRelay.__pulumiType, name, registeredArgs(sealedMessageRelay(args)), opts);
     const { subscribers = [], externalSecrets, namespace } = args;
     const plan = planMessageRelay(args, { subscribers, externalSecrets });
     const instance = args.instance ?? name;
@@ -86,8 +86,8 @@ export class MessageRelay extends pulumi.ComponentResource {
         { env, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets },
         this,
       );
-    this.hooksToken = provide("hooks-token", hooksToken ?? {}, HOOKS_TOKEN_ENV);
-    this.eventsToken = plan.events ? provide("events-token", eventsToken ?? {}, EVENTS_TOKEN_ENV) : undefined;
+    this.hooksToken = provide("hooks-token", args.hooksToken ?? {}, HOOKS_TOKEN_ENV);
+    this.eventsToken = plan.events ? provide("events-token", args.eventsToken ?? {}, EVENTS_TOKEN_ENV) : undefined;
     const configMap = new ConfigMap(
       `${name}-config`,
       {

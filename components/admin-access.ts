@@ -214,7 +214,8 @@ function container(plan: AdminAccessPlan, env: Record<string, string>): types.in
     name: "tailscale",
     image: plan.image,
     imagePullPolicy: "IfNotPresent", // pinned by digest
-    env: Object.entries(env).map(([variable, value]) => ({ name: variable, value })),
+    // The API server leaves an empty value out, which is how Kubernetes writes a variable that is set and empty.
+    env: Object.entries(env).map(([variable, value]) => ({ name: variable, ...(value !== "" && { value }) })),
     resources: {
       requests: { cpu: "10m", memory: "64Mi", "ephemeral-storage": "16Mi" },
       limits: { cpu: "500m", memory: "256Mi", "ephemeral-storage": "64Mi" },

@@ -217,10 +217,7 @@ function checkReceivers({ gatewayPort, certificates }: CollectorSettings): Recor
     ...(gatewayPort !== undefined && {
       http_check: {
         collection_interval: HALF_A_MINUTE,
-        metrics: {
-          "httpcheck.validation.passed": { enabled: true },
-          "httpcheck.validation.failed": { enabled: true },
-        },
+        metrics: { "httpcheck.validation.failed": { enabled: true } },
         targets: [
           {
             endpoint: `http://${reference(COLLECTOR_ENVS.gatewayHost)}:${String(gatewayPort)}/startupz`,

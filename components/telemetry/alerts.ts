@@ -42,9 +42,11 @@ const sum = `${DATABASE}.otel_metrics_sum`;
 const within = (minutes: number) => `TimeUnix > now() - INTERVAL ${String(minutes)} MINUTE`;
 /** A number as of now is one of the last minutes: the collector looks every half minute. */
 const LATEST = within(10);
+/** Good answers of the gateway: an unknown path answers 200 as well, with the web interface. */
 const gatewayAnswered = (minutes: number) =>
-  `(SELECT count() FROM ${sum} WHERE MetricName = 'httpcheck.validation.passed' AND Value > 0 AND ${within(minutes)} ` +
-  `AND endsWith(Attributes['http.url'], '/startupz'))`;
+  `(SELECT count() FROM ${sum} WHERE MetricName = 'httpcheck.status' AND Attributes['http.status_class'] = '2xx' ` +
+  `AND Value > 0 AND ${within(minutes)} AND endsWith(Attributes['http.url'], '/startupz') AND TimeUnix NOT IN ` +
+  `(SELECT TimeUnix FROM ${sum} WHERE MetricName = 'httpcheck.validation.failed' AND Value > 0 AND ${within(minutes)}))`;
 
 /**
  * The alerts and what they go by: metrics that the collector gets by itself (health check, certificates, the broker's

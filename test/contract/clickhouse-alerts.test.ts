@@ -36,11 +36,12 @@ describe("contract of the alerts with ClickHouse's real engine", function () {
     const map = Object.entries(attributes).flatMap(([key, text]) => [`'${key}'`, `'${text}'`]);
     await engine.run(
       `INSERT INTO otel.otel_metrics_${kind} (MetricName, Value, TimeUnix, Attributes, ServiceName) ` +
-        `SELECT '${name}', ${String(value)}, now() - INTERVAL ${String(minutesAgo)} MINUTE, map(${map.join(", ")}), '${service}'`,
+        `SELECT '${name}', ${String(value)}, toStartOfMinute(now()) - INTERVAL ${String(minutesAgo)} MINUTE, map(${map.join(", ")}), '${service}'`,
     );
   }
-  const answered = (minutesAgo: number) =>
-    metric("sum", "httpcheck.validation.passed", 1, minutesAgo, { "http.url": "http://gateway:18789/startupz" });
+  const url = { "http.url": "http://gateway:18789/startupz" };
+  const answered = (minutesAgo: number, status = "2xx") =>
+    metric("sum", "httpcheck.status", 1, minutesAgo, { ...url, "http.status_class": status });
 
   /** The subjects for which an alert fires. */
   async function firing(alert: string): Promise<string[]> {
@@ -63,8 +64,10 @@ describe("contract of the alerts with ClickHouse's real engine", function () {
   it("gateway-down: fires when no check was answered well for 5 minutes", async () => {
     assert.deepEqual(await firing("gateway-down"), ["gateway"]);
     await answered(6);
+    await answered(2, "5xx");
     // It answers, but not what a started gateway does.
-    await metric("sum", "httpcheck.validation.passed", 0, 1, { "http.url": "http://gateway:18789/startupz" });
+    await answered(1);
+    await metric("sum", "httpcheck.validation.failed", 1, 1, url);
     assert.deepEqual(await firing("gateway-down"), ["gateway"]);
     await answered(4);
     assert.deepEqual(await firing("gateway-down"), []);

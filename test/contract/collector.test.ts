@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
 import { startupStatements } from "../../components/clickhouse-config";
 import {
   planTelemetryCollector,
@@ -157,6 +158,52 @@ describe("contract of the telemetry collector with the real one", function () {
       assert.equal(await collector.send("traces", spans(100, { first: 1010 })), 200);
       await engine.start();
       await until("all spans are there", async () => (await stored()).distinct === 1110, 120);
+    });
+
+    it("writes in batches of thousands under load", async () => {
+      await start();
+      await engine.inserts("otel_traces");
+      for (let sent = 0; sent < 30_000; sent += 500) {
+        assert.equal(await collector.send("traces", spans(500, { first: sent })), 200);
+      }
+      await until("all spans are there", async () => (await stored()).distinct === 30_000, 120);
+      const { rows } = await stored();
+      assert.equal(rows, 30_000);
+      const batches = await engine.inserts("otel_traces");
+      assert.ok(batches <= 12, `${String(batches)} batches of ${String(30_000 / 500)} requests`);
+    });
+
+    it("watches the gateway and certificates", async () => {
+      const folder = collector.file("certificates/entry-tls");
+      mkdirSync(folder, { recursive: true });
+      execFileSync(
+        "openssl",
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10", "-subj", "/CN=claw.example.com"].concat([
+          "-keyout",
+          `${folder}/tls.key`,
+          "-out",
+          `${folder}/tls.crt`,
+        ]),
+        { stdio: "ignore" },
+      );
+      // Its answer's body is looked at too, which only the image's own version of that receiver does: the one that is
+      // published for the collector's core of that version is older, and reads no more than the address.
+      let status = 503;
+      const gateway: Server = createServer((_, response) => response.writeHead(status).end('{"status":"started"}'));
+      await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+      const { port } = gateway.address() as { port: number };
+      try {
+        await start({ gateway: endpoint("gateway", port), certificates: ["entry-tls"] });
+        const firing = async (alert: string) =>
+          (await engine.rows(`SELECT 1 FROM otel.alerts_now WHERE Alert = '${alert}' AND Firing = 1`)).length > 0;
+        await until("the certificate's alert", () => firing("certificate-near-expiry"));
+        assert.ok(await firing("gateway-down"), "it is not ready");
+        status = 200;
+        await until("the gateway is up", async () => !(await firing("gateway-down")));
+      } finally {
+        gateway.closeAllConnections();
+        gateway.close();
+      }
     });
   });
 

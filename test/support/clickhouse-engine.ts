@@ -20,7 +20,7 @@ from chdb.session import Session
 
 folder, port, user, password = sys.argv[1], int(sys.argv[2]), os.environ["ENGINE_USER"], os.environ["ENGINE_PASSWORD"]
 session = Session(os.path.join(folder, "data"))
-inserts = 0
+inserts, counts = 0, {}
 
 def number(value):
     parts = b""
@@ -52,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-    def do_GET(self): self.answer(200, b"Ok.\\n")
+    def do_GET(self): self.answer(200, str(counts.pop(self.path.lstrip("/"), 0)).encode())
     def do_POST(self):
         global inserts
         raw = self.body()
@@ -72,6 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if head.upper().endswith("VALUES"): head = head[:-6]
                 session.query("%s SELECT * FROM file('%s', Native)" % (head, path))
                 os.remove(path)
+                table = query.split("(")[0].strip().split(".")[-1].strip('"')
+                counts[table] = counts.get(table, 0) + 1
                 return self.answer(200, b"")
             # A client that names its protocol's version wants the native format of that version, which the engine
             # writes for nobody.
@@ -154,6 +156,11 @@ export class ClickHouseEngine {
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${text}\n${sql}`);
     return text;
+  }
+
+  /** How many INSERTs with data there were into a table since the last time that this was asked. */
+  async inserts(table: string): Promise<number> {
+    return Number(await (await fetch(`http://127.0.0.1:${String(this.port)}/${table}`)).text());
   }
 
   /** The rows that a query answers. */

@@ -90,11 +90,6 @@ export class Collector {
     return answer?.status ?? 0;
   }
 
-  /** What it measures of itself, in Prometheus's text format. */
-  async metrics(): Promise<string> {
-    return (await fetch(`http://127.0.0.1:${String(this.ports.metrics)}/metrics`)).text();
-  }
-
   get pid(): number {
     return this.process?.pid ?? 0;
   }

@@ -11,11 +11,9 @@ import {
   type BrokerUser,
 } from "./messaging";
 import { HOOKS_TOKEN_ENV } from "./openclaw/connections";
-import { HOOKS_PATH } from "./openclaw/hooks";
+import { EVENTS_TOKEN_ENV, HOOKS_PATH } from "./openclaw/hooks";
 import type { JsonObject, JsonValue } from "./openclaw/json";
 
-/** The environment variable that carries the token which the gateway presents with its events. */
-export const EVENTS_TOKEN_ENV = "CLAWFLEET_EVENTS_TOKEN";
 /** The variables that the configs take addresses from, so that these may be outputs. */
 export const BROKER_ADDRESS_ENV = "BROKER_ADDRESS";
 export const GATEWAY_URL_ENV = "GATEWAY_URL";

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gatewayConfig, GATEWAY_TOKEN_ENV, providerKeyEnv } from "../../components/openclaw/config";
 import { HOOKS_TOKEN_ENV } from "../../components/openclaw/connections";
 import { mergePatch } from "../../components/openclaw/extra-config";
-import { hooksConfig } from "../../components/openclaw/hooks";
+import { EVENTS_TOKEN_ENV, EVENTS_URL_ENV, eventsHookFiles, hooksConfig } from "../../components/openclaw/hooks";
 import type { OpenClawConfig } from "../../components/openclaw/validate";
 import { modelStandIn, type ModelStandIn } from "../support/http-stand-ins";
 import { Messaging, until } from "../support/messaging";
@@ -54,6 +56,17 @@ class BotApi {
   }
 }
 
+/** Files as the kubelet lays out a ConfigMap. */
+function mounted(directory: string, files: Record<string, string>): string {
+  mkdirSync(join(directory, "..2026_11_21"), { recursive: true });
+  symlinkSync("..2026_11_21", join(directory, "..data"));
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(directory, "..2026_11_21", name), text);
+    symlinkSync(join("..data", name), join(directory, name));
+  }
+  return directory;
+}
+
 describe("messages through the real broker, relay and OpenClaw gateway", function () {
   this.timeout(300_000);
   const botApi = new BotApi();
@@ -85,7 +98,10 @@ describe("messages through the real broker, relay and OpenClaw gateway", functio
       allowFrom: ["42"],
     };
     const config = mergePatch(gatewayConfig(options, { environment: "dev", port }), {
-      ...hooksConfig({ agents: ["main"] }),
+      ...hooksConfig({
+        agents: ["main"],
+        eventsHookDir: mounted(join(messaging.root, "events-hook"), eventsHookFiles()),
+      }),
       channels: { telegram: channel },
       plugins: { entries: { telegram: { enabled: true } } },
     }) as OpenClawConfig;
@@ -94,6 +110,8 @@ describe("messages through the real broker, relay and OpenClaw gateway", functio
         [GATEWAY_TOKEN_ENV]: gatewayToken,
         [providerKeyEnv("stand-in")]: secret(),
         [HOOKS_TOKEN_ENV]: messaging.hooksToken,
+        [EVENTS_URL_ENV]: `http://127.0.0.1:${String(messaging.eventsPort)}/events`,
+        [EVENTS_TOKEN_ENV]: messaging.eventsToken,
         TELEGRAM_BOT_TOKEN: "123456:AAStubTokenOfATelegramBot0000000000",
       });
     gateway = start();
@@ -137,6 +155,16 @@ describe("messages through the real broker, relay and OpenClaw gateway", functio
       [["42", "your import is done"]],
     );
     assert.equal((await messaging.pending()).dead_letters, 0);
+  });
+
+  it("is told to whoever subscribes, as the gateway's hook reports it", async () => {
+    const consumer = await (await messaging.jetstream("crm")).consumers.get("inbound", "crm");
+    const event = await consumer.next({ expires: 10_000 });
+    const { channel, to, text, success } = event?.json<Record<string, unknown>>() ?? {};
+    assert.deepEqual(
+      [event?.subject, channel, to, text, success],
+      ["inbound.sent", "telegram", "42", "your import is done", true],
+    );
   });
 
   it("is answered again, and not sent again, for the same key", async () => {

@@ -9,7 +9,6 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { brokerConfig } from "../../components/message-broker-config";
 import {
   BROKER_ADDRESS_ENV,
-  EVENTS_TOKEN_ENV,
   GATEWAY_URL_ENV,
   inboundConfig,
   outboundConfig,
@@ -20,6 +19,7 @@ import {
 import type { RelayConfigArgs } from "../../components/message-streams";
 import { BROKER_USERS, inboxPrefix, passwordEnv } from "../../components/messaging";
 import { HOOKS_TOKEN_ENV } from "../../components/openclaw/connections";
+import { EVENTS_TOKEN_ENV } from "../../components/openclaw/hooks";
 import { ensureTools } from "../../engine/toolchain";
 import { freePort, secret } from "./openclaw";
 

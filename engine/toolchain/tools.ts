@@ -8,6 +8,7 @@ const pulumi = "3.230.0";
 const etcd = "3.6.8";
 const kwok = "0.8.0";
 const helm = "4.3.1";
+const tailscale = "1.102.3";
 /** The newest Blocky that is a Go module as published; the image in components/images.json is 0.34.0. */
 const blocky = "0.28.2";
 /** `github.com/nats-io/nats-server/v2` in modules/messaging/go.mod: the image's version. */
@@ -18,7 +19,8 @@ const bento = "1.20.0";
 export const pulumiNpmPackage = "pulumi@3.265.0";
 
 /** Go modules under engine/modules that tools are built from. */
-export type ModuleName = "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging" | "otelcol";
+export type ModuleName =
+  "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging" | "otelcol" | "tailscale";
 
 /** A program that `go build` makes of one of our modules. */
 export interface BuildTarget {
@@ -95,6 +97,14 @@ const plugin = (name: string, version: string, versionArgs?: readonly string[]):
   official: { kind: "plugin", plugin: name },
   build: { module: "toolchain", package: `./cmd/pulumi-resource-${name}`, binary: `pulumi-resource-${name}` },
   install: `run \`pulumi plugin install resource ${name} ${version}\``,
+});
+
+/** Programs of the image of admin access. */
+const tailscaleProgram = (name: string): ToolSpec => ({
+  version: tailscale,
+  accepts: { from: tailscale, below: "2.0.0" },
+  build: { module: "tailscale", package: `tailscale.com/cmd/${name}`, binary: name },
+  install: `put ${name} ${tailscale} on PATH`,
 });
 
 const table = {
@@ -212,6 +222,9 @@ const table = {
     build: { module: "otelcol", package: ".", binary: "otelcol" },
     install: "install Go, which builds it",
   },
+  containerboot: tailscaleProgram("containerboot"),
+  tailscaled: tailscaleProgram("tailscaled"),
+  tailscale: tailscaleProgram("tailscale"),
 } as const satisfies Record<string, ToolSpec>;
 
 /** Every program that the toolchain can find. */

@@ -197,14 +197,22 @@ describe("a gateway's connections to the other parts", () => {
   });
 
   it("give agents the browser's tool, unless the options name all tools themselves", async () => {
-    const tools = async (openclaw: OpenClawGatewayArgs["openclaw"]) =>
-      (config(await recordGateway({ browser: CONNECTIONS.browser, openclaw })) as Record<string, unknown>).tools;
-    assert.deepEqual(await tools({}), { profile: "messaging", alsoAllow: ["browser"] });
+    const tools = async (openclaw: OpenClawGatewayArgs["openclaw"]) => {
+      const recorder = await recordGateway({ browser: CONNECTIONS.browser, openclaw });
+      const { profile, allow, alsoAllow } = (config(recorder) as { tools: Record<string, unknown> }).tools;
+      return { profile, allow, alsoAllow };
+    };
+    assert.deepEqual(await tools({}), { profile: "messaging", allow: undefined, alsoAllow: ["browser"] });
     assert.deepEqual(await tools({ tools: { alsoAllow: ["group:fs"] } }), {
       profile: "messaging",
+      allow: undefined,
       alsoAllow: ["group:fs", "browser"],
     });
-    assert.deepEqual(await tools({ tools: { allow: ["message"] } }), { profile: "messaging", allow: ["message"] });
+    assert.deepEqual(await tools({ tools: { allow: ["message"] } }), {
+      profile: "messaging",
+      allow: ["message"],
+      alsoAllow: undefined,
+    });
   });
 
   for (const patch of [

@@ -23,10 +23,9 @@ export function cellsOf(stack: string, values: Record<string, unknown>, folder: 
   const fleetFolder = own.folder ?? folder;
   const fleet = readFleet(fleetFolder);
   const overlays = new Overlays(fleetFolder);
-  const last = { name: own.file, settings: own.cell };
   return cellsOfStack(fleet, readStackFiles(fleetFolder), stack, own).map((cell) => ({
     ...cell,
-    config: overlays.settings(cell, last),
+    config: overlays.settings(cell, own.cell),
   }));
 }
 

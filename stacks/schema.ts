@@ -38,20 +38,29 @@ export type CellConfig = Configured<Omit<AgentStackArgs, FromElsewhere>>;
 /** The type whose values are secrets. */
 export const SECRET_TYPE = "SecretOptions";
 
-/** Builds schemas from the components' own; the types that they share are built once. */
+/** Builds schemas from the components' own; the types that they share are built once, and only when they are needed. */
 class Builder {
   private readonly built = new Map<string, z.ZodType>();
 
-  /** @param layer whether everything may be left out, and be null, as in a layer that others complete. */
-  constructor(private readonly layer: boolean) {}
+  /**
+   * @param layer whether everything may be left out, and be null, as in a layer that others complete.
+   * @param complete what builds the items of a layer's lists: a list replaces what earlier layers said.
+   * @param described whether the docstrings come along, which costs more than all the rest.
+   */
+  constructor(
+    private readonly layer: boolean,
+    private readonly complete?: Builder,
+    private readonly described = false,
+  ) {}
 
   object(properties: Record<string, PropertySpec>): z.ZodType {
     const schema = z.strictObject(
       Object.fromEntries(
         Object.entries(properties).map(([key, property]) => {
           const value = this.value(property, formats[key], itemFormats[key]);
-          const described = property.description === undefined ? value : value.describe(property.description);
-          return [key, this.layer ? described.nullish() : property.optional ? described.optional() : described];
+          const possible = this.layer ? value.nullish() : property.optional ? value.optional() : value;
+          const { description } = property;
+          return [key, this.described && description !== undefined ? possible.describe(description) : possible];
         }),
       ),
     );
@@ -62,8 +71,8 @@ class Builder {
     const { type, items, additionalProperties } = property;
     const referred = referredType(property);
     if (referred !== undefined) return this.referred(referred);
-    // A list replaces what earlier layers said, so its items are always complete.
-    if (type === "array") return z.array(items === undefined ? z.unknown() : complete.value(items, itemFormat));
+    if (type === "array")
+      return z.array(items === undefined ? z.unknown() : (this.complete ?? this).value(items, itemFormat));
     if (type === "object") {
       const value = additionalProperties === undefined ? z.unknown() : this.value(additionalProperties);
       return z.record(z.string(), this.layer ? value.nullish() : value);
@@ -79,10 +88,13 @@ class Builder {
     const known = this.built.get(typeName);
     if (known !== undefined) return known;
     const properties = spec.properties ?? {};
+    const build = () => this.object(typeName === SECRET_TYPE ? secretProperties(properties) : properties);
     const schema =
-      spec.enum === undefined
-        ? this.object(typeName === SECRET_TYPE ? secretProperties(properties) : properties)
-        : z.enum(spec.enum.map(({ value }) => value));
+      spec.enum !== undefined
+        ? z.enum(spec.enum.map(({ value }) => value))
+        : this.described
+          ? build().meta({ id: this.layer ? typeName : `${typeName}Complete` })
+          : z.lazy(once(build));
     this.built.set(typeName, schema);
     return schema;
   }
@@ -109,13 +121,23 @@ function secretProperties(properties: Record<string, PropertySpec>): Record<stri
   return { ...Object.fromEntries(others), configKey: { type: "string", optional: true, description } };
 }
 
-const complete = new Builder(false);
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 const cellProperties = Object.fromEntries(
   Object.entries(componentArgs("AgentStack")).filter(([key]) => !FROM_ELSEWHERE.includes(key)),
 );
+const complete = new Builder(false);
 
 /** The settings of a cell, complete. */
 export const cellSchema = complete.object(cellProperties) as z.ZodType<CellConfig>;
 
 /** The settings of one layer: nothing has to be there, and null removes what earlier layers said. */
-export const cellLayerSchema = new Builder(true).object(cellProperties);
+export const cellLayerSchema = new Builder(true, complete).object(cellProperties);
+
+/** The same with the docstrings as descriptions. */
+export function describedLayerSchema(): z.ZodType {
+  return new Builder(true, new Builder(false, undefined, true), true).object(cellProperties);
+}

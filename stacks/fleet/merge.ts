@@ -1,3 +1,5 @@
+import type { Locate } from "./problems";
+
 /** A value as YAML has it. */
 export type YamlValue = string | number | boolean | null | YamlValue[] | YamlMap;
 export interface YamlMap {
@@ -9,6 +11,8 @@ export interface Layer {
   /** For example `environment/prod`. */
   name: string;
   settings: YamlMap;
+  /** Where in its file a value stands. */
+  locate?: Locate;
 }
 
 /** What the layers come to. */

@@ -6,7 +6,7 @@ import { cellLayerSchema, cellSchema, type CellConfig } from "../schema";
 import type { Fleet, FleetCell } from "./inventory";
 import { isMap, mergeLayers, mergeSettings, type Layer, type Merged, type YamlMap } from "./merge";
 import { checked, type Locate } from "./problems";
-import { readYaml, type YamlFile } from "./yaml-file";
+import { locateIn, readYaml } from "./yaml-file";
 
 /** The folder of the overlays, in the folder of the stacks. */
 export const OVERLAYS_FOLDER = "overlays";
@@ -14,14 +14,9 @@ export const OVERLAYS_FOLDER = "overlays";
 const KINDS = ["environment", "region", "tenant", "cluster"] as const;
 type Kind = (typeof KINDS)[number];
 
-/** A file of the overlays, checked. */
-interface Overlay extends Layer {
-  document: YamlFile;
-}
-
 /** The overlays of a fleet. Each file is read and checked once, when the first cell needs it. */
 export class Overlays {
-  private readonly read = new Map<string, Overlay | undefined>();
+  private readonly read = new Map<string, Layer | undefined>();
 
   /** @param folder the folder of the stacks. */
   constructor(private readonly folder: string) {}
@@ -42,6 +37,20 @@ export class Overlays {
     const merged = mergeLayers(layers);
     this.complete(merged.settings, cell, layers);
     return merged;
+  }
+
+  /** What an environment says of all its cells: base and environment, which need not be complete. */
+  ofEnvironment(environment: string): Merged {
+    return mergeLayers([this.overlay("base"), this.overlay(`environment/${environment}`)].filter(isLayer));
+  }
+
+  /**
+   * Every file of the overlays, whether a cell uses it or not, as a layer's name.
+   */
+  names(): string[] {
+    const folder = join(this.folder, OVERLAYS_FOLDER);
+    const files = ["base", ...KINDS.flatMap((kind) => listed(join(folder, kind)).map((file) => `${kind}/${file}`))];
+    return files.map((file) => file.replace(/\.yaml$/, ""));
   }
 
   /**
@@ -82,23 +91,24 @@ export class Overlays {
       ...(tenant === undefined ? [] : [`tenant/${tenant}`]),
       `cluster/${cluster.id}`,
     ];
-    return [...files.map((name) => this.overlay(name)), last].filter((layer) => layer !== undefined);
+    return [...files.map((name) => this.overlay(name)), last].filter(isLayer);
   }
 
-  private overlay(name: string): Overlay | undefined {
+  /**
+   * A file of the overlays, by its layer's name; undefined when there is none.
+   * @throws ValidationFailed
+   */
+  overlay(name: string): Layer | undefined {
     if (!this.read.has(name)) this.read.set(name, this.load(name));
     return this.read.get(name);
   }
 
-  private load(name: string): Overlay | undefined {
+  private load(name: string): Layer | undefined {
     const path = join(this.folder, OVERLAYS_FOLDER, `${name}.yaml`);
     if (!existsSync(path)) return undefined;
     const document = readYaml(path, `${OVERLAYS_FOLDER}/${name}.yaml`);
-    return {
-      name,
-      settings: checkedLayer(document.value, (at) => `${document.file}:${String(document.lineOf(at))}`),
-      document,
-    };
+    const locate = locateIn(document);
+    return { name, settings: checkedLayer(document.value, locate), locate };
   }
 
   /** Checks what only the whole can tell, such as a missing key; it is the last layer with a part of the path that is named. */
@@ -108,9 +118,7 @@ export class Overlays {
         ({ settings: said }) =>
           path.length > 0 && isMap(said) && path[0] !== undefined && Object.hasOwn(said, String(path[0])),
       );
-      const document = layer && (layer as Partial<Overlay>).document;
-      if (document !== undefined) return `cell ${cell.id}: ${document.file}:${String(document.lineOf(path))}`;
-      return `cell ${cell.id}${layer === undefined ? "" : `: ${layer.name}`}`;
+      return `cell ${cell.id}${layer === undefined ? "" : `: ${layer.locate?.(path) ?? layer.name}`}`;
     };
     return checked(cellSchema, settings, locate);
   }
@@ -126,6 +134,10 @@ export function checkedLayer(value: unknown, locate: Locate): YamlMap {
     throw new ValidationFailed({ what: "is no map of settings", where: locate([]), fix: "write `key: value` lines" });
   checked(cellLayerSchema, settings, locate);
   return settings;
+}
+
+function isLayer(layer: Layer | undefined): layer is Layer {
+  return layer !== undefined;
 }
 
 function listed(folder: string): string[] {

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import * as z from "zod";
 import { Conflict, NotFound } from "../../components/errors";
 import { cellById, unknown, type Fleet, type FleetCell } from "./inventory";
-import { isMap, type YamlMap } from "./merge";
+import { isMap, type Layer } from "./merge";
 import { checkedLayer } from "./overlays";
-import { checked } from "./problems";
-import { readYaml } from "./yaml-file";
+import { checked, type Locate } from "./problems";
+import { locateIn, readYaml, type YamlFile } from "./yaml-file";
 
 /** Pulumi's project, and the namespace of its config. */
 export const PROJECT = "clawfleet";
@@ -32,17 +32,24 @@ export interface StackSettings {
   /** The ids of its cells; undefined when its name says which. */
   cells?: string[];
   /** The last layer of its cells' settings. */
-  cell: YamlMap;
+  cell: Layer;
 }
 
 /**
  * Checks what a stack's own file says.
  * @param values what stands below `clawfleet:`, by key.
+ * @param document the file itself, where it is at hand: messages then name its lines.
  * @throws ValidationFailed
  */
-export function stackSettings(values: Record<string, unknown>, file: string): StackSettings {
-  const { cell, ...rest } = checked(stackSchema, values, () => `${file}: ${PROJECT}`);
-  return { ...rest, file, cell: checkedLayer(cell, () => `${file}: ${PROJECT}:cell`) };
+export function stackSettings(values: Record<string, unknown>, file: string, document?: YamlFile): StackSettings {
+  const locate: Locate = document
+    ? ([key, ...path]) => locateIn(document, ["config", `${PROJECT}:${String(key)}`])(path)
+    : () => `${file}: ${PROJECT}`;
+  const locateCell: Locate = document
+    ? locateIn(document, ["config", `${PROJECT}:cell`])
+    : () => `${file}: ${PROJECT}:cell`;
+  const { cell, ...rest } = checked(stackSchema, values, locate);
+  return { ...rest, file, cell: { name: file, settings: checkedLayer(cell, locateCell), locate: locateCell } };
 }
 
 /** What the files of stacks in a folder say, by the stack's name. */
@@ -50,8 +57,9 @@ export function readStackFiles(folder: string): Map<string, StackSettings> {
   const settings = new Map<string, StackSettings>();
   for (const name of readdirSync(folder).sort()) {
     const stack = /^Pulumi\.(?<stack>[\w.-]+)\.yaml$/.exec(name)?.groups?.stack;
-    if (stack !== undefined)
-      settings.set(stack, stackSettings(projectConfig(readYaml(join(folder, name), name).value), name));
+    if (stack === undefined) continue;
+    const document = readYaml(join(folder, name), name);
+    settings.set(stack, stackSettings(projectConfig(document.value), name, document));
   }
   return settings;
 }

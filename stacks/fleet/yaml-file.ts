@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document } from "yaml";
 import { NotFound, ValidationFailed } from "../../components/errors";
+import type { Locate } from "./problems";
 
 /** A YAML file with where things stand in it. */
 export interface YamlFile {
@@ -41,6 +42,14 @@ export function parseYaml(text: string, name: string): YamlFile {
     });
   }
   return { file: name, value: valueOf(document, name), lineOf: (path) => lineOf(document, lines, path) };
+}
+
+/**
+ * Says where in a file a path stands.
+ * @param below the path in the file that paths begin at.
+ */
+export function locateIn({ file, lineOf }: YamlFile, below: readonly PropertyKey[] = []): Locate {
+  return (path) => `${file}:${String(lineOf([...below, ...path]))}`;
 }
 
 function valueOf(document: Document, name: string): unknown {

@@ -141,6 +141,7 @@ function componentsOf(args: AgentStackArgs, hasTelemetry: boolean): string[] {
     ["forward-proxy", forwardProxy !== undefined],
     ["message-broker", args.messaging !== undefined],
     ["message-relay", args.messaging !== undefined],
+    ["message-redrive", args.messaging !== undefined],
     ["admin-access", args.adminAccess !== undefined],
     ["diagnostics", args.diagnostics !== undefined],
     ["telemetry-collector", hasTelemetry],

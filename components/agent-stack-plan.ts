@@ -230,7 +230,7 @@ function hostOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).hostname : undefined;
 }
 
-/** Object names are `NAME-telemetry-console-database-config-HASH` at the longest, within the 63 characters of a label. */
+/** A StatefulSet's name and a hash of 10 characters are a label of its Pods, within 63 characters: `NAME-telemetry-collector` is the longest. */
 const NAME = /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 function assertName(name: string): void {

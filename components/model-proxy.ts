@@ -162,7 +162,7 @@ export class ModelProxy extends pulumi.ComponentResource {
       return { password, endpoint: undefined, connection: { host, port, database, user, tls } };
     }
     const postgres = new Postgres(
-      `${name}-database`,
+      `${name}-db`,
       {
         ...own,
         ...partOf(args, instance),

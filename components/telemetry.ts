@@ -168,7 +168,7 @@ export class Telemetry extends pulumi.ComponentResource {
     let console: TelemetryConsole | undefined;
     if (withConsole && database !== undefined) {
       const mongo = new Mongo(
-        `${name}-console-database`,
+        `${name}-mongo`,
         { ...args.consoleDatabase, ...part, clients: ["telemetry-console"] },
         { parent: this },
       );

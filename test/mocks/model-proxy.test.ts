@@ -84,29 +84,29 @@ describe("ModelProxy", () => {
     const recorder = await recordProxy();
     assert.deepEqual(recorder.list(), [
       "clawfleet:index:ModelProxy models",
-      "clawfleet:index:Postgres models-database",
+      "clawfleet:index:Postgres models-db",
       "kubernetes:apps/v1:Deployment models",
-      "kubernetes:apps/v1:StatefulSet models-database",
+      "kubernetes:apps/v1:StatefulSet models-db",
       "kubernetes:core/v1:ConfigMap models-config",
-      "kubernetes:core/v1:ConfigMap models-database-config",
-      "kubernetes:core/v1:PersistentVolumeClaim models-database-data",
+      "kubernetes:core/v1:ConfigMap models-db-config",
+      "kubernetes:core/v1:PersistentVolumeClaim models-db-data",
       "kubernetes:core/v1:Secret models-agent-main",
       "kubernetes:core/v1:Secret models-agent-support",
-      "kubernetes:core/v1:Secret models-database-password",
+      "kubernetes:core/v1:Secret models-db-password",
       "kubernetes:core/v1:Secret models-master-key",
       "kubernetes:core/v1:Secret models-provider-anthropic",
       "kubernetes:core/v1:Secret models-provider-openai",
       "kubernetes:core/v1:Service models",
-      "kubernetes:core/v1:Service models-database",
+      "kubernetes:core/v1:Service models-db",
       "kubernetes:core/v1:ServiceAccount models",
-      "kubernetes:core/v1:ServiceAccount models-database",
+      "kubernetes:core/v1:ServiceAccount models-db",
       "kubernetes:networking.k8s.io/v1:NetworkPolicy models",
-      "kubernetes:networking.k8s.io/v1:NetworkPolicy models-database",
+      "kubernetes:networking.k8s.io/v1:NetworkPolicy models-db",
       "kubernetes:policy/v1:PodDisruptionBudget models",
-      "kubernetes:policy/v1:PodDisruptionBudget models-database",
+      "kubernetes:policy/v1:PodDisruptionBudget models-db",
       "random:index/randomPassword:RandomPassword models-agent-main",
       "random:index/randomPassword:RandomPassword models-agent-support",
-      "random:index/randomPassword:RandomPassword models-database-password",
+      "random:index/randomPassword:RandomPassword models-db-password",
       "random:index/randomPassword:RandomPassword models-master-key",
     ]);
   });
@@ -152,7 +152,7 @@ describe("ModelProxy", () => {
   });
 
   it("lets the database be reached by the proxy alone, and reach nothing", async () => {
-    const { spec } = (await recordProxy()).get(POLICY, "models-database").inputs as {
+    const { spec } = (await recordProxy()).get(POLICY, "models-db").inputs as {
       spec: { ingress: unknown; egress: unknown[] };
     };
     assert.deepEqual(spec.ingress, [{ from: [pods("model-proxy")], ports: [{ protocol: "TCP", port: 5432 }] }]);
@@ -205,7 +205,7 @@ describe("ModelProxy", () => {
     for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]) {
       assert.equal(env[name], "http://egress:3129");
     }
-    assert.equal(env.NO_PROXY, "localhost,127.0.0.1,models-database,collector");
+    assert.equal(env.NO_PROXY, "localhost,127.0.0.1,models-db,collector");
     assert.equal(env.no_proxy, env.NO_PROXY);
     assert.equal(envOf(container(await recordProxy({}), "litellm")).HTTP_PROXY, undefined);
   });

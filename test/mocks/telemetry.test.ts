@@ -89,10 +89,10 @@ describe("Telemetry", () => {
       "ConfigMap telemetry-console-config",
       "Secret telemetry-console-password",
       "Secret telemetry-console-session-secret",
-      ...hardened("telemetry-console-database", "StatefulSet"),
-      "ConfigMap telemetry-console-database-config",
-      "PersistentVolumeClaim telemetry-console-database-data",
-      "Secret telemetry-console-database-password",
+      ...hardened("telemetry-mongo", "StatefulSet"),
+      "ConfigMap telemetry-mongo-config",
+      "PersistentVolumeClaim telemetry-mongo-data",
+      "Secret telemetry-mongo-password",
     ];
     assert.deepEqual(objects(await recordTelemetry()), expected.sort());
   });
@@ -131,7 +131,7 @@ describe("Telemetry", () => {
       from: [],
       to: [dns, "telemetry-database:8123", "console-database:27017"],
     });
-    assert.deepEqual(policy(recorder, "telemetry-console-database"), { from: ["telemetry-console:27017"], to: [dns] });
+    assert.deepEqual(policy(recorder, "telemetry-mongo"), { from: ["telemetry-console:27017"], to: [dns] });
     assert.deepEqual(policy(await recordTelemetry(external), "telemetry-collector").to, [dns, "203.0.113.0/24:443"]);
     const proxied = { ...external, forwardProxy: at("forward-proxy", 3130) };
     proxied.external = { endpoint: "https://otlp.example.com" };
@@ -164,7 +164,7 @@ describe("Telemetry", () => {
       "telemetry-collector": 10001,
       "telemetry-database": 101,
       "telemetry-console": 1000,
-      "telemetry-console-database": 999,
+      "telemetry-mongo": 999,
     });
   });
 
@@ -212,7 +212,7 @@ describe("Telemetry", () => {
     assert.match(env("DEFAULT_CONNECTIONS") ?? "", /"password":"\$\(CLICKHOUSE_CONSOLE_PASSWORD\)"/);
     assert.equal(
       env("MONGO_URI"),
-      "mongodb://console:$(MONGO_PASSWORD)@telemetry-console-database:27017/hyperdx?authSource=admin",
+      "mongodb://console:$(MONGO_PASSWORD)@telemetry-mongo:27017/hyperdx?authSource=admin",
     );
     assert.equal(env("USAGE_STATS_ENABLED"), "false");
     const names = console?.env.map(({ name }) => name) ?? [];
@@ -235,13 +235,13 @@ describe("Telemetry", () => {
     ]);
     assert.deepEqual(await changed({ consoleDatabase: { password: { version: 2 } } }), [
       "telemetry-console",
-      "telemetry-console-database",
-      "telemetry-console-database-password",
+      "telemetry-mongo",
+      "telemetry-mongo-password",
     ]);
   });
 
   it("keeps its volumes only when told so", async () => {
-    const claims = ["telemetry-collector-queue", "telemetry-database-data", "telemetry-console-database-data"];
+    const claims = ["telemetry-collector-queue", "telemetry-database-data", "telemetry-mongo-data"];
     for (const retain of [false, true]) {
       const recorder = await recordTelemetry({ retain });
       for (const claim of claims) {

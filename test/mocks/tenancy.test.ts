@@ -52,12 +52,12 @@ describe("Tenancy", () => {
       ).hard;
     const defaults = {
       "requests.cpu": "4",
-      "requests.memory": "8Gi",
-      "limits.cpu": "16",
-      "limits.memory": "24Gi",
+      "requests.memory": "12Gi",
+      "limits.cpu": "32",
+      "limits.memory": "32Gi",
       "limits.ephemeral-storage": "30Gi",
       "requests.storage": "100Gi",
-      pods: "30",
+      pods: "40",
       persistentvolumeclaims: "15",
       "services.loadbalancers": "0",
       "services.nodeports": "0",

@@ -11,7 +11,7 @@ const OUTPUTS = {
   ClickHouse: ["endpoint", "service", "collectorPassword", "consolePassword"],
   DnsFilter: ["address", "endpoint"],
   Entry: ["url", "caCertificate"],
-  ForwardProxy: ["service"],
+  ForwardProxy: ["service", "endpoints"],
   ModelProxy: ["endpoint", "url", "agentKeys", "allowedHosts", "service"],
   Mongo: ["endpoint", "service", "password"],
   OpenClawGateway: ["service", "endpoint", "url", "token", "configHash", "statefulSet", "configMap"],

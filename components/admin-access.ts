@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap } from "@pulumi/kubernetes/core/v1";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { egressTo, egressToPart, PRIVATE_RANGES, PRIVATE_RANGES_V6 } from "./network";
@@ -63,21 +64,24 @@ export interface AdminAccessPlan {
  * Checks the options of admin access and completes them. It creates nothing.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planAdminAccess(options: AdminAccessOptions): AdminAccessPlan {
-  const { authKey, tag = "", hostname } = options;
-  if (authKey === undefined) {
+export function planAdminAccess(
+  options: AdminAccessOptions,
+  externalSecrets?: ExternalSecretsOptions,
+): AdminAccessPlan {
+  const { authKey = {}, tag = "", hostname } = options;
+  if (options.authKey === undefined && externalSecrets === undefined) {
     throw new ValidationFailed({
       what: "no key to join the tailnet with",
       where: "adminAccess.authKey",
       fix: "refer to a Secret that holds an OAuth client's secret, or switch admin access off",
     });
   }
-  assertSecret(authKey, SecretFrom.Value, "adminAccess.authKey");
+  assertSecret(authKey, SecretFrom.Value, "adminAccess.authKey", externalSecrets);
   if (authKey.from === SecretFrom.Generated) {
     throw new ValidationFailed({
       what: "a key cannot be generated here: Tailscale issues it",
       where: "adminAccess.authKey.from",
-      fix: "use existing or value",
+      fix: "use existing, value or external",
     });
   }
   if (!/^tag:[a-zA-Z][a-zA-Z0-9-]{0,62}$/.test(tag)) {
@@ -160,12 +164,18 @@ export class AdminAccess extends pulumi.ComponentResource {
     super(AdminAccess.__pulumiType, name, registeredArgs(sealedAdminAccess(args)), opts);
     const { hostname = name, gateway } = args;
     const instance = args.instance ?? name;
-    const plan = planAdminAccess(args);
+    const plan = planAdminAccess(args, args.externalSecrets);
     const labels = objectLabels({ instance, component: ADMIN_ACCESS, owner: Owner.Platform, extra: args.labels });
     const key = provideSecret(
       `${name}-key`,
       args.authKey ?? {},
-      { env: KEY_ENV, namespace: args.namespace, labels, defaultFrom: SecretFrom.Value },
+      {
+        env: KEY_ENV,
+        namespace: args.namespace,
+        labels,
+        defaultFrom: SecretFrom.Value,
+        externalSecrets: args.externalSecrets,
+      },
       this,
     );
     const passwd = new ConfigMap(

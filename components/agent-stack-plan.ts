@@ -6,11 +6,12 @@ import { channelHosts } from "./channels";
 import { planDiagnostics } from "./diagnostics";
 import type { DnsFilterOptions } from "./dns-filter-config";
 import { planDnsFilter } from "./dns-filter-config";
+import { TlsFrom } from "./certificate";
 import { planEntry, type EntryPlan } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
-import { planForwardProxy } from "./forward-proxy";
+import { FORWARD_PROXY, planForwardProxy } from "./forward-proxy";
 import type { ForwardProxyListener } from "./forward-proxy-config";
 import { planGateway } from "./gateway-plan";
 import { assertHostNames, withoutCovered } from "./host-names";
@@ -56,20 +57,32 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
   const hasVault = vault.enabled ?? true;
   if (hasVault) vaultClaim(vault);
   const entry = args.entry && planEntry(args.entry, podCidrs);
-  const hasTelemetry = args.telemetry !== undefined && planTelemetry(args.telemetry);
+  if (entry && externalSecrets) assertNoOwnKey(args, entry);
   const forwardProxy = args.forwardProxy !== undefined;
+  const hasTelemetry =
+    args.telemetry !== undefined &&
+    planTelemetry(args.telemetry, {
+      externalSecrets,
+      // Its address is not known yet, and decides nothing here.
+      ...(forwardProxy && { forwardProxy: { component: FORWARD_PROXY, host: `${name}-forward-proxy`, port: 1 } }),
+    });
 
   const modelProxy = args.modelProxy && withSearchKey(args.modelProxy, args);
   const modelPlan =
     modelProxy &&
-    planModelProxy(modelProxy, { forwardProxy, telemetry: hasTelemetry, cacheHost: `${name}-model-proxy-cache` });
+    planModelProxy(modelProxy, {
+      forwardProxy,
+      telemetry: hasTelemetry,
+      cacheHost: `${name}-model-proxy-cache`,
+      externalSecrets,
+    });
   const models = Object.entries(modelProxy?.models ?? {});
   const chatModels = models.filter(([, { mode }]) => mode !== ModelMode.Embedding).map(([id]) => ({ id }));
   const embeddingModel = models.find(([, { mode }]) => mode === ModelMode.Embedding)?.[0];
 
   const browser = args.browser && planBrowser(args.browser, { forwardProxy });
   if (args.messaging) assertMessaging(args.messaging, externalSecrets);
-  if (args.adminAccess) planAdminAccess(args.adminAccess);
+  if (args.adminAccess) planAdminAccess(args.adminAccess, externalSecrets);
   if (args.diagnostics) planDiagnostics(args.diagnostics);
   if (args.search)
     assertSearch(
@@ -123,6 +136,16 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
     chatModels,
     embeddingModel,
   };
+}
+
+/** A private key that Pulumi makes is in its state, which a cell with a store keeps secrets out of. */
+function assertNoOwnKey({ entry }: AgentStackArgs, { tlsFrom }: EntryPlan): void {
+  if (tlsFrom !== TlsFrom.OwnCa || entry?.gatewayApi?.sharedGateway !== undefined) return;
+  throw new ValidationFailed({
+    what: "own-ca generates a private key, and the cell's secrets come from a store",
+    where: "entry.tls.from",
+    fix: "use cert-manager or existing, or a preset with the cloud's certificate (cloud)",
+  });
 }
 
 function componentsOf(args: AgentStackArgs, hasTelemetry: boolean): string[] {

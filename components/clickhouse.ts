@@ -11,6 +11,7 @@ import {
   usersFiles,
 } from "./clickhouse-config";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
@@ -83,9 +84,9 @@ const COMPONENT = "telemetry-database";
  * Checks a ClickHouse's options and completes them.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planClickHouse(options: ClickHouseOptions): ClickHousePlan {
+export function planClickHouse(options: ClickHouseOptions, externalSecrets?: ExternalSecretsOptions): ClickHousePlan {
   for (const [name, secret] of Object.entries(secretsOf(options))) {
-    assertSecret(secret, SecretFrom.Generated, `telemetry.clickhouse.${name}Password`);
+    assertSecret(secret, SecretFrom.Generated, `telemetry.clickhouse.${name}Password`, externalSecrets);
   }
   const { tracesDays = 30, logsDays = 14, metricsDays = 90 } = options.retention ?? {};
   for (const [name, days] of Object.entries({ tracesDays, logsDays, metricsDays })) {
@@ -162,7 +163,7 @@ export class ClickHouse extends pulumi.ComponentResource {
       ...Object.fromEntries(Object.entries(secrets).map(([user, secret]) => [`${user}Password`, sealed(secret)])),
     });
     super(ClickHouse.__pulumiType, name, registered, opts);
-    const plan = planClickHouse(args);
+    const plan = planClickHouse(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
     const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
@@ -176,6 +177,7 @@ export class ClickHouse extends pulumi.ComponentResource {
           namespace: args.namespace,
           labels,
           defaultFrom: SecretFrom.Generated,
+          externalSecrets: args.externalSecrets,
         },
         this,
       );

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
@@ -59,8 +60,8 @@ const DATA_DIR = "/data/db";
  * Checks a MongoDB's options and completes them.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planMongo(options: MongoOptions): MongoPlan {
-  assertSecret(options.password ?? {}, SecretFrom.Generated, "telemetry.consoleDatabase.password");
+export function planMongo(options: MongoOptions, externalSecrets?: ExternalSecretsOptions): MongoPlan {
+  assertSecret(options.password ?? {}, SecretFrom.Generated, "telemetry.consoleDatabase.password", externalSecrets);
   const resources = completeResources(
     options.resources ?? {},
     {
@@ -120,14 +121,20 @@ export class Mongo extends pulumi.ComponentResource {
       registeredArgs({ ...args, ...(args.password && { password: sealed(args.password) }) }),
       opts,
     );
-    const plan = planMongo(args);
+    const plan = planMongo(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
     const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
     this.password = provideSecret(
       `${name}-password`,
       args.password ?? {},
-      { env: MONGO_PASSWORD_ENV, namespace: args.namespace, labels, defaultFrom: SecretFrom.Generated },
+      {
+        env: MONGO_PASSWORD_ENV,
+        namespace: args.namespace,
+        labels,
+        defaultFrom: SecretFrom.Generated,
+        externalSecrets: args.externalSecrets,
+      },
       this,
     );
     const config = new ConfigMap(

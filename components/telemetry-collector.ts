@@ -4,6 +4,7 @@ import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { COLLECTOR_ENVS, COLLECTOR_PORT, collectorConfig } from "./collector-config";
 import { brokerExporter, collectorContainer, reachedBy } from "./collector-pod";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { egressTo, egressToPart, type EgressRule } from "./network";
@@ -122,7 +123,16 @@ export function planTelemetryCollector(
   options: TelemetryCollectorOptions,
   surroundings: CollectorSurroundings = {},
 ): TelemetryCollectorPlan {
-  const { external, clickhouse, gateway, broker, scrape = [], certificates = [], forwardProxy } = surroundings;
+  const {
+    external,
+    clickhouse,
+    gateway,
+    broker,
+    scrape = [],
+    certificates = [],
+    forwardProxy,
+    externalSecrets,
+  } = surroundings;
   if (external === undefined && clickhouse === undefined) {
     throw new ValidationFailed({
       what: "the signals have nowhere to go",
@@ -130,7 +140,7 @@ export function planTelemetryCollector(
       fix: "give telemetry.external.endpoint, or leave the cell's own ClickHouse on",
     });
   }
-  if (external !== undefined) assertExternal(external, forwardProxy !== undefined);
+  if (external !== undefined) assertExternal(external, forwardProxy !== undefined, externalSecrets);
   for (const { job } of scrape) {
     if (/^[a-z][a-z0-9-]*$/.test(job) && scrape.filter((other) => other.job === job).length === 1) continue;
     throw new ValidationFailed({
@@ -186,7 +196,11 @@ export function planTelemetryCollector(
   };
 }
 
-function assertExternal({ endpoint, header, headerValue, egress = [] }: ExternalOtlpOptions, proxied: boolean): void {
+function assertExternal(
+  { endpoint, header, headerValue, egress = [] }: ExternalOtlpOptions,
+  proxied: boolean,
+  externalSecrets: ExternalSecretsOptions | undefined,
+): void {
   const fail = (what: string, where: string, fix: string): never => {
     throw new ValidationFailed({ what, where: `telemetry.external.${where}`, fix });
   };
@@ -207,7 +221,9 @@ function assertExternal({ endpoint, header, headerValue, egress = [] }: External
   if (header !== undefined && !/^[A-Za-z][A-Za-z0-9-]*$/.test(header)) {
     fail(`${JSON.stringify(header)} is no header's name`, "header", "write it like Authorization");
   }
-  if (headerValue !== undefined) assertSecret(headerValue, SecretFrom.Value, "telemetry.external.headerValue");
+  if (headerValue !== undefined) {
+    assertSecret(headerValue, SecretFrom.Value, "telemetry.external.headerValue", externalSecrets);
+  }
   if (!proxied && egress.length === 0) {
     fail(
       "no rule lets the collector out of the cell",
@@ -269,6 +285,7 @@ export class TelemetryCollector extends pulumi.ComponentResource {
                   namespace: args.namespace,
                   labels,
                   defaultFrom: SecretFrom.Value,
+                  externalSecrets: args.externalSecrets,
                 },
                 this,
               ),

@@ -11,6 +11,7 @@ import {
   REGISTER_SCRIPT,
 } from "./console-config";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { MONGO_PASSWORD_ENV, MONGO_USER } from "./mongo";
@@ -83,9 +84,12 @@ const CLICKHOUSE_HOST_ENV = "CLICKHOUSE_HOST";
  * Checks a console's options and completes them.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planTelemetryConsole(options: TelemetryConsoleOptions): TelemetryConsolePlan {
-  assertSecret(options.password ?? {}, SecretFrom.Generated, "telemetry.console.password");
-  assertSecret(options.sessionSecret ?? {}, SecretFrom.Generated, "telemetry.console.sessionSecret");
+export function planTelemetryConsole(
+  options: TelemetryConsoleOptions,
+  externalSecrets?: ExternalSecretsOptions,
+): TelemetryConsolePlan {
+  assertSecret(options.password ?? {}, SecretFrom.Generated, "telemetry.console.password", externalSecrets);
+  assertSecret(options.sessionSecret ?? {}, SecretFrom.Generated, "telemetry.console.sessionSecret", externalSecrets);
   const email = options.email ?? "operator@clawfleet.internal";
   if (!/^[^@\s]+@[^@\s]+\.[^@\s.]+$/.test(email)) {
     throw new ValidationFailed({
@@ -143,10 +147,15 @@ export class TelemetryConsole extends pulumi.ComponentResource {
       }),
       opts,
     );
-    const plan = planTelemetryConsole(args);
+    const plan = planTelemetryConsole(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
-    const given = { namespace: args.namespace, labels, defaultFrom: SecretFrom.Generated };
+    const given = {
+      namespace: args.namespace,
+      labels,
+      defaultFrom: SecretFrom.Generated,
+      externalSecrets: args.externalSecrets,
+    };
     // The kinds of characters that HyperDX wants in a password.
     const password = { ...given, env: PASSWORD_ENV, generatedPrefix: "Hx1-" };
     this.password = provideSecret(`${name}-password`, args.password ?? {}, password, this);

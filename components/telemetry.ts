@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ClickHouse, planClickHouse, type ClickHouseOptions } from "./clickhouse";
 import { ValidationFailed } from "./errors";
+import type { ExternalSecretsOptions } from "./external-secrets";
 import { Mongo, planMongo, type MongoOptions } from "./mongo";
 import type { Endpoint, PartArgs } from "./part";
 import { registeredArgs } from "./registered-args";
@@ -45,6 +46,8 @@ export interface TelemetryOptions {
 
 /** What the collector watches by itself, and what it says of the cell. */
 export interface TelemetrySurroundings {
+  /** The cell's store for secrets. Default: none. */
+  externalSecrets?: ExternalSecretsOptions;
   /** The gateway, whose health check it watches. Default: it does not. */
   gateway?: Endpoint;
   /** The message broker's monitoring port (8222). Default: its queues are not watched. */
@@ -97,11 +100,12 @@ export function planTelemetry(options: TelemetryOptions, surroundings: Telemetry
     });
   }
   const own = mode === TelemetryMode.Own;
+  const { externalSecrets } = surroundings;
   if (own) {
-    planClickHouse(options.clickhouse ?? {});
+    planClickHouse(options.clickhouse ?? {}, externalSecrets);
     if (options.consoleEnabled ?? true) {
-      planTelemetryConsole(options.console ?? {});
-      planMongo(options.consoleDatabase ?? {});
+      planTelemetryConsole(options.console ?? {}, externalSecrets);
+      planMongo(options.consoleDatabase ?? {}, externalSecrets);
     }
   }
   // What it writes into is made later, and has nothing to be checked.

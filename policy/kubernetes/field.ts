@@ -1,4 +1,10 @@
-import { UnknownValueError, type ReportViolation, type ResourceValidationArgs } from "@pulumi/policy";
+import {
+  UnknownValueError,
+  type PolicyResource,
+  type ReportViolation,
+  type ResourceValidationArgs,
+  type StackValidationArgs,
+} from "@pulumi/policy";
 
 /** What is wrong with a field's value, each with its fix; never the value itself, which may be a secret. */
 export type Problems = string[];
@@ -22,6 +28,13 @@ export class Field {
   /** A field below this one. */
   at(...keys: (string | number)[]): Field {
     return new Field(this.inspection, this.root, [...this.keys, ...keys]);
+  }
+
+  /** The fields of an object; none when it is absent or not known. */
+  entries(): [name: string, field: Field][] {
+    const value = this.read()?.value;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return [];
+    return Object.keys(value).map((key) => [key, this.at(key)]);
   }
 
   /** The elements of a list; none when it is absent or not known. */
@@ -64,20 +77,12 @@ export class Field {
 
 /** One policy's look at one resource. */
 class Inspection {
-  private readonly unknown = new Map<string, Error>();
+  readonly unknown = new Map<string, Error>();
 
   constructor(readonly report: (message: string) => void) {}
 
   undecided(path: string, error: Error): void {
     this.unknown.set(path, error);
-  }
-
-  /** Pulumi shows an UnknownValueError as an advisory: the update, which knows the value, decides. */
-  finish(): void {
-    const [error] = this.unknown.values();
-    if (error === undefined) return;
-    error.message = `not decidable in preview: ${[...this.unknown.keys()].join(", ")}`;
-    throw error;
   }
 }
 
@@ -92,7 +97,45 @@ export function inspect(
 ): void {
   const inspection = new Inspection(report);
   policy(new Field(inspection, args.props, []));
-  inspection.finish();
+  finish([...inspection.unknown]);
+}
+
+/** A resource among all those of a stack. */
+export interface StackResource extends Pick<PolicyResource, "type" | "name" | "urn"> {
+  properties: Field;
+}
+
+/**
+ * Inspects the resources of a stack together, field by field.
+ * @throws UnknownValueError naming every field that was not known, after all violations were reported.
+ */
+export function inspectStack(
+  args: Pick<StackValidationArgs, "resources">,
+  report: ReportViolation,
+  policy: (resources: StackResource[]) => void,
+): void {
+  const inspected = args.resources.map(({ type, name, urn, props }) => {
+    const inspection = new Inspection((message) => {
+      report(message, urn);
+    });
+    return { type, name, urn, inspection, properties: new Field(inspection, props, []) };
+  });
+  policy(inspected);
+  finish(
+    inspected.flatMap(({ name, inspection }) =>
+      [...inspection.unknown].map<[string, Error]>(([path, error]) => [`${name} ${path}`, error]),
+    ),
+  );
+}
+
+/** Pulumi shows an UnknownValueError as an advisory: the update, which knows the value, decides. */
+function finish(unknown: [path: string, error: Error][]): void {
+  const [first] = unknown;
+  if (first === undefined) return;
+  const [, error] = first;
+  const count = unknown.length === 1 ? "1 field" : `${String(unknown.length)} fields`;
+  error.message = `${count} not decidable in preview: ${unknown.map(([path]) => path).join(", ")}`;
+  throw error;
 }
 
 /** Pulumi exports the class without its type. */

@@ -36,7 +36,23 @@ export function podSpecOf(type: string, resource: Field): Field | undefined {
   const { group = "", kind = "" } = kubernetesType(type) ?? {};
   // Before apps/v1, Deployments and their like were in `extensions`.
   const path = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
-  return path === undefined ? undefined : resource.at(...path);
+  if (path !== undefined) return resource.at(...path);
+  if (!isCustom(group)) return undefined;
+  // A custom resource that runs Pods, for example Argo's Rollout, has their template where a Deployment has it.
+  const podSpec = resource.at("spec", "template", "spec");
+  return Array.isArray(podSpec.at("containers").read()?.value) ? podSpec : undefined;
+}
+
+/** Whether an API group is of custom resources. Kubernetes' own have no dot, or end like `networking.k8s.io`. */
+function isCustom(group: string): boolean {
+  return group.includes(".") && !group.endsWith(".k8s.io");
+}
+
+/** The metadata of a workload's Pods; undefined when the resource is no workload. */
+export function podMetadataOf(type: string, resource: Field): Field | undefined {
+  const { group = "", kind = "" } = kubernetesType(type) ?? {};
+  const path = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+  return path === undefined ? undefined : resource.at(...path.slice(0, -1), "metadata");
 }
 
 /** The containers of a workload; none when the resource is no workload. */

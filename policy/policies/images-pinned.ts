@@ -5,6 +5,8 @@ import { containersOf } from "../kubernetes/workloads";
 interface Config {
   /** Registries that images may come from, each with or without a path. Default: any. */
   allowedRegistries?: string[];
+  /** The only images that may run, complete with tag and digest. Default: any. */
+  catalogue?: string[];
 }
 
 /** Every container runs an image with a tag for people and a digest for the node, so that what was reviewed is what runs. */
@@ -19,17 +21,23 @@ export const imagesPinned: ResourceValidationPolicy = {
         minItems: 1,
         description: "Registries that images may come from, each with or without a path. Default: any.",
       },
+      catalogue: {
+        type: "array",
+        items: { type: "string", minLength: 1 },
+        minItems: 1,
+        description: "The only images that may run, complete with tag and digest. Default: any.",
+      },
     },
   },
   validateResource: (args, report) => {
-    const { allowedRegistries } = args.getConfig<Config>();
+    const config = args.getConfig<Config>();
     inspect(args, report, (resource) => {
       for (const container of containersOf(args.type, resource, [
         "initContainers",
         "containers",
         "ephemeralContainers",
       ])) {
-        container.at("image").check((image) => imageProblems(image, allowedRegistries));
+        container.at("image").check((image) => imageProblems(image, config));
       }
     });
   },
@@ -37,7 +45,7 @@ export const imagesPinned: ResourceValidationPolicy = {
 
 const PIN = "write it as NAME:TAG@sha256:DIGEST";
 
-function imageProblems(image: unknown, allowedRegistries: string[] | undefined): Problems {
+function imageProblems(image: unknown, { allowedRegistries, catalogue }: Config): Problems {
   if (typeof image !== "string" || image === "") return [`no image; ${PIN}`];
   const {
     name = "",
@@ -51,6 +59,9 @@ function imageProblems(image: unknown, allowedRegistries: string[] | undefined):
     ...(allowedRegistries === undefined || allowedRegistries.some((registry) => isFrom(name, registry))
       ? []
       : ["the image is from no registry of images-pinned.allowedRegistries; use a mirror of it that is"]),
+    ...(catalogue === undefined || catalogue.includes(image)
+      ? []
+      : ["the image is not in images-pinned.catalogue; use one that is, or have it added"]),
   ];
 }
 

@@ -6,12 +6,9 @@ import { policyArgs } from "../../cli/local";
 import { openPulumi, type LocalPulumi } from "../../cli/pulumi";
 import { projectRoot } from "../../cli/workspace";
 import { Environment } from "../../components/environment";
+import { CONTAINER, DEFAULT_DENY, IMAGE, LABELS, POD_SPEC, RESOURCES } from "../policy/compliant";
 
-const PINNED = `registry.example/nginx:1.29.1@sha256:${"0".repeat(64)}`;
-const RESOURCES = {
-  requests: { cpu: "10m", memory: "64Mi" },
-  limits: { cpu: "1", memory: "128Mi", "ephemeral-storage": "1Gi" },
-};
+const METADATA = JSON.stringify({ labels: LABELS });
 
 /** A program whose objects are written as files, so that it needs no cluster. */
 const program = (clusterIdentifier: string | undefined, body: string) => `
@@ -22,18 +19,22 @@ const provider = new k8s.Provider("cluster", {
   renderYamlToDirectory: "rendered", clusterIdentifier: ${JSON.stringify(clusterIdentifier)},
 });
 const pod = (name, container) =>
-  new k8s.core.v1.Pod(name, { spec: { containers: [{ name: "main", ...container }] } }, { provider });
+  new k8s.core.v1.Pod(name, {
+    metadata: ${METADATA},
+    spec: { ...${JSON.stringify(POD_SPEC)}, containers: [{ ...${JSON.stringify(CONTAINER)}, ...container }] },
+  }, { provider });
+new k8s.networking.v1.NetworkPolicy("default-deny", ${JSON.stringify(DEFAULT_DENY)}, { provider });
 ${body}`;
 
 const VIOLATING = program(
   undefined,
   `pod("unpinned", { image: "canary:latest" });
-   new k8s.core.v1.Service("open", { spec: { type: "LoadBalancer" } }, { provider });
-   new k8s.core.v1.ConfigMap("elsewhere", {});`,
+   new k8s.core.v1.Service("open", { metadata: ${METADATA}, spec: { type: "LoadBalancer" } }, { provider });
+   new k8s.core.v1.ConfigMap("elsewhere", { metadata: ${METADATA} });`,
 );
 const COMPLIANT = program(
   "test",
-  `pod("pinned", { image: ${JSON.stringify(PINNED)}, resources: ${JSON.stringify(RESOURCES)} });`,
+  `pod("pinned", { image: ${JSON.stringify(IMAGE)}, resources: ${JSON.stringify(RESOURCES)} });`,
 );
 /** Which image it is is known in the update only, and is then found not to be pinned. */
 const UNDECIDED = program(
@@ -89,6 +90,7 @@ describe("policy pack under the real engine", function () {
       "provider-explicit cluster clusterIdentifier",
       "resources-limited unpinned spec.containers[0].resources.requests.cpu",
       "resources-limited unpinned spec.containers[0].resources.requests.memory",
+      "resources-limited unpinned spec.containers[0].resources.requests.ephemeral-storage",
       "resources-limited unpinned spec.containers[0].resources.limits.cpu",
       "resources-limited unpinned spec.containers[0].resources.limits.memory",
       "resources-limited unpinned spec.containers[0].resources.limits.ephemeral-storage",

@@ -50,7 +50,7 @@ describe("policy entry-private", () => {
     it("finds a violation beside an unknown, and names the unknown", async () => {
       assert.deepEqual(await validate(entryPrivate, service({ type: UNKNOWN, externalIPs: ["203.0.113.7"] })), {
         violations: [`spec.externalIPs: ${OPENS}`],
-        advisory: "not decidable in preview: spec.type",
+        advisory: "1 field not decidable in preview: spec.type",
       });
     });
   });
@@ -117,16 +117,16 @@ describe("policy entry-private", () => {
       assert.deepEqual(await validate(entryPrivate, ingress({ rules: [{ host: UNKNOWN }, {}] }, annotations)), {
         violations: [`spec.rules[1].host: ${NO_HOST}`],
         advisory:
-          'not decidable in preview: spec.rules[0].host, metadata.annotations["alb.ingress.kubernetes.io/certificate-arn"]',
+          '2 fields not decidable in preview: spec.rules[0].host, metadata.annotations["alb.ingress.kubernetes.io/certificate-arn"]',
       });
       const unknownHosts = [{ hosts: [HOST, UNKNOWN] }];
       assert.deepEqual(await validate(entryPrivate, ingress({ rules: [{ host: "*" }], tls: unknownHosts })), {
         violations: [`spec.rules[0].host: ${WILDCARD}`],
-        advisory: "not decidable in preview: spec.tls[0].hosts[1]",
+        advisory: "1 field not decidable in preview: spec.tls[0].hosts[1]",
       });
       assert.deepEqual(await validate(entryPrivate, ingress({ rules: UNKNOWN, defaultBackend: {} })), {
         violations: ["spec.defaultBackend: serves every host; move it into a rule with a host", `spec.tls: ${NO_TLS}`],
-        advisory: "not decidable in preview: spec.rules",
+        advisory: "1 field not decidable in preview: spec.rules",
       });
     });
   });
@@ -156,7 +156,7 @@ describe("policy entry-private", () => {
       const unknown = { ...listener, hostname: UNKNOWN, protocol: UNKNOWN };
       assert.deepEqual(await validate(entryPrivate, gateway(unknown, { ...listener, protocol: "TCP" })), {
         violations: ["spec.listeners[1].protocol: without TLS; use HTTPS, or TLS"],
-        advisory: "not decidable in preview: spec.listeners[0].hostname, spec.listeners[0].protocol",
+        advisory: "2 fields not decidable in preview: spec.listeners[0].hostname, spec.listeners[0].protocol",
       });
     });
   });
@@ -177,7 +177,7 @@ describe("policy entry-private", () => {
     it("finds a violation beside an unknown, and names the unknown", async () => {
       assert.deepEqual(await validate(entryPrivate, route([UNKNOWN, "*"])), {
         violations: [`spec.hostnames[1]: ${WILDCARD}`],
-        advisory: "not decidable in preview: spec.hostnames[0]",
+        advisory: "1 field not decidable in preview: spec.hostnames[0]",
       });
     });
   });

@@ -77,10 +77,17 @@ describe("policy images-pinned", () => {
     ]);
   });
 
+  it("refuses images that are not in the config's catalogue", async () => {
+    const { violations } = await validate(imagesPinned, pod(PINNED, `nginx:1@${DIGEST}`), { catalogue: [PINNED] });
+    assert.deepEqual(violations, [
+      "spec.containers[1].image: the image is not in images-pinned.catalogue; use one that is, or have it added",
+    ]);
+  });
+
   it("finds a violation beside an unknown, and names the unknown", async () => {
     assert.deepEqual(await validate(imagesPinned, pod(UNKNOWN, "nginx:1.29.1", UNKNOWN)), {
       violations: [`spec.containers[1].image: ${NO_DIGEST}`],
-      advisory: "not decidable in preview: spec.containers[0].image, spec.containers[2].image",
+      advisory: "2 fields not decidable in preview: spec.containers[0].image, spec.containers[2].image",
     });
   });
 
@@ -88,7 +95,7 @@ describe("policy images-pinned", () => {
     const props = { spec: { containers: [{ image: "nginx:1.29.1" }], initContainers: UNKNOWN } };
     assert.deepEqual(await validate(imagesPinned, { type: "kubernetes:core/v1:Pod", props }), {
       violations: [`spec.containers[0].image: ${NO_DIGEST}`],
-      advisory: "not decidable in preview: spec.initContainers",
+      advisory: "1 field not decidable in preview: spec.initContainers",
     });
   });
 

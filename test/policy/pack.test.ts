@@ -3,42 +3,77 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectRoot } from "../../cli/workspace";
 import type { AgentStackArgs } from "../../components/agent-stack";
-import { EntryPreset, presetFacts } from "../../components/entry-presets";
 import { Environment } from "../../components/environment";
-import { policies } from "../../policy/policies";
+import { SecretFrom } from "../../components/secrets";
+import { policies, resourcePolicies, stackPolicies } from "../../policy/policies";
 import { everything, recordCell } from "../mocks/cells";
-import { validate } from "./support";
+import { entries, everyPart } from "./cell";
+import { DEFAULT_DENY, LABELS, POD_SPEC } from "./compliant";
+import { validate, validateStack, type Inspected, type Verdict } from "./support";
 
-/** A way in by every preset. */
-function entries(): NonNullable<AgentStackArgs["entry"]>[] {
-  const common = { host: "openclaw.example.com", proxy: { cidrs: ["10.1.2.0/24"] } };
-  return Object.values(EntryPreset).map((preset) => {
-    if (preset === EntryPreset.EnvoyGateway || preset === EntryPreset.Cilium)
-      return { ...common, gatewayApi: { preset } };
-    const inCloud = presetFacts(preset, "ingress").cloudCertificate ?? false;
-    return { ...common, ingress: { preset }, ...(inCloud && { tls: { cloudCertificate: "arn" } }) };
+/** What the pack says of a stack. */
+async function findingsIn(resources: Inspected[]): Promise<string[]> {
+  const findings: string[] = [];
+  const add = (policy: string, { violations, advisory }: Verdict) => {
+    const said = advisory === undefined ? violations : [...violations, advisory];
+    findings.push(...said.map((message) => `${policy}: ${message}`));
+  };
+  for (const resource of resources) {
+    for (const policy of resourcePolicies) {
+      add(`${policy.name}: ${resource.type} ${resource.name ?? ""}`, await validate(policy, resource));
+    }
+  }
+  for (const policy of stackPolicies) add(policy.name, await validateStack(policy, resources));
+  return findings;
+}
+
+/** What the pack says of a cell, and the types of the cell's resources. */
+async function verdictOn(args: Partial<AgentStackArgs>): Promise<{ findings: string[]; types: Set<string> }> {
+  const { resources } = await recordCell(args);
+  const inspected = resources.map(({ type, name, inputs, provider }) => {
+    const [, , providerType = "", providerName = ""] = provider.split("::");
+    return { type, name, props: inputs, provider: { type: providerType, name: providerName } };
   });
+  const findings = await findingsIn(inspected);
+  return { findings, types: new Set(resources.map(({ type }) => type)) };
 }
 
 describe("policy pack", () => {
   it("finds nothing in a cell with everything switched on, by any way in", async () => {
     const kinds = new Set<string>();
     for (const entry of entries()) {
-      const { resources } = await recordCell({ ...everything(), entry });
-      for (const { type, name, inputs, provider } of resources) {
-        kinds.add(type);
-        const [, , providerType = "", providerName = ""] = provider.split("::");
-        const resource = { type, name, props: inputs, provider: { type: providerType, name: providerName } };
-        for (const policy of policies) {
-          assert.deepEqual(await validate(policy, resource), { violations: [] }, `${policy.name}: ${type} ${name}`);
-        }
-      }
+      const { findings, types } = await verdictOn({ ...everything(), entry });
+      assert.deepEqual(findings, []);
+      for (const type of types) kinds.add(type);
     }
     for (const kind of ["apps/v1:StatefulSet", "core/v1:Service", "networking.k8s.io/v1:Ingress"]) {
       assert.ok(kinds.has(`kubernetes:${kind}`), kind);
     }
     assert.ok(kinds.has("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"));
     assert.ok(kinds.has("pulumi:providers:kubernetes"));
+  });
+
+  it("finds nothing in a cell of every part", async () => {
+    const { findings, types } = await verdictOn(everyPart());
+    assert.deepEqual(findings, []);
+    for (const part of ["Browser", "ModelProxy", "Search", "Telemetry", "MessageBroker", "AdminAccess"]) {
+      assert.ok(types.has(`clawfleet:index:${part}`), part);
+    }
+  });
+
+  it("finds nothing in a cell whose secrets come from a store", async () => {
+    const external = { from: SecretFrom.External };
+    const { findings, types } = await verdictOn({ gateway: { token: external }, externalSecrets: { store: "store" } });
+    assert.deepEqual(findings, []);
+    assert.ok(types.has("kubernetes:external-secrets.io/v1:ExternalSecret"), [...types].join());
+  });
+
+  it("finds nothing in the objects that tests of the engine begin with", async () => {
+    const resources = [
+      { type: "kubernetes:core/v1:Pod", name: "pod", props: { metadata: { labels: LABELS }, spec: POD_SPEC } },
+      { type: "kubernetes:networking.k8s.io/v1:NetworkPolicy", name: "deny", props: DEFAULT_DENY },
+    ];
+    assert.deepEqual(await findingsIn(resources), []);
   });
 
   it("has a config for every environment, whose policies all exist", () => {

@@ -24,7 +24,7 @@ describe("policy provider-explicit", () => {
   it("names an id that is unknown", async () => {
     assert.deepEqual(await validate(providerExplicit, provider({ clusterIdentifier: UNKNOWN })), {
       violations: [],
-      advisory: "not decidable in preview: clusterIdentifier",
+      advisory: "1 field not decidable in preview: clusterIdentifier",
     });
   });
 

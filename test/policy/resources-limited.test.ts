@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { resourcesLimited } from "../../policy/policies/resources-limited";
 import { otherKinds, UNKNOWN, validate, workloads } from "./support";
 
-const requests = { cpu: "10m", memory: "64Mi" };
+const requests = { cpu: "20m", memory: "64Mi", "ephemeral-storage": "16Mi" };
 const limits = { cpu: 1, memory: "256Mi", "ephemeral-storage": "1Gi" };
 const NOT_SET = "not set; set it from what the container was measured to need";
 const NOT_POSITIVE = "not above zero; set it to a positive quantity";
-const EVERY = ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "limits.ephemeral-storage"];
+const EVERY = ["cpu", "memory", "ephemeral-storage"].flatMap((name) => [`requests.${name}`, `limits.${name}`]);
 const pod = (resources: unknown) => ({
   type: "kubernetes:core/v1:Pod",
   props: { spec: { containers: [{ resources }] } },
@@ -46,11 +46,30 @@ describe("policy resources-limited", () => {
       for (const none of ["0", 0, "0Mi", "0.0", "-1", "plenty"]) {
         assert.deepEqual((await validate(resourcesLimited, having(none))).violations, problem(NOT_POSITIVE));
       }
-      for (const some of ["0.5", "500m", 2, "1e3", ".5"]) {
-        assert.deepEqual((await validate(resourcesLimited, having(some))).violations, []);
+      for (const some of ["0.5", "500m", 2, "1e3", ".5", "3Mi"]) {
+        assert.deepEqual((await validate(resourcesLimited, having(some), { maxRatio: {} })).violations, []);
       }
     });
   }
+
+  it("bounds how far a limit is above its request", async () => {
+    const refused = async (resources: unknown, config?: Record<string, unknown>) =>
+      (await validate(resourcesLimited, pod(resources), config)).violations;
+    const problem = (name: string, ratio: number) =>
+      `spec.containers[0].resources.limits.${name}: more than ${String(ratio)} times the request; raise the request, or lower the limit`;
+    assert.deepEqual(await refused({ requests, limits: { ...limits, cpu: "1001m", memory: "257Mi" } }), [
+      problem("cpu", 50),
+      problem("memory", 4),
+    ]);
+    assert.deepEqual(await refused({ requests, limits: { ...limits, "ephemeral-storage": "1025Mi" } }), [
+      problem("ephemeral-storage", 64),
+    ]);
+    assert.deepEqual(await refused({ requests, limits }, { maxRatio: { memory: 2 } }), [problem("memory", 2)]);
+    assert.deepEqual(
+      await refused({ requests: { ...requests, cpu: "0.05" }, limits: { ...limits, cpu: "2500m" } }),
+      [],
+    );
+  });
 
   it("finds a violation beside an unknown, and names the unknown", async () => {
     assert.deepEqual(
@@ -58,7 +77,7 @@ describe("policy resources-limited", () => {
       {
         violations: [`spec.containers[0].resources.limits.cpu: ${NOT_POSITIVE}`],
         advisory:
-          "not decidable in preview: spec.containers[0].resources.requests, spec.containers[0].resources.limits.memory",
+          "2 fields not decidable in preview: spec.containers[0].resources.requests, spec.containers[0].resources.limits.memory",
       },
     );
   });

@@ -50,7 +50,7 @@ describe("pain 12: SQLite on NFS: policy state-block-storage", () => {
       { name: "tmp", emptyDir: {} },
       { name: "state", nfs: { server: "10.0.0.9", path: "/" } },
     ];
-    for (const { path, resource } of workloads({ volumes })) {
+    for (const { path, resource } of workloads({ containers: [], volumes })) {
       assert.deepEqual((await validate(stateBlockStorage, resource)).violations, [
         `${path}.volumes[1].nfs: a shared file system; ${USE}`,
       ]);
@@ -60,7 +60,7 @@ describe("pain 12: SQLite on NFS: policy state-block-storage", () => {
   it("names what is not known yet, and leaves other kinds alone", async () => {
     assert.deepEqual(await validate(stateBlockStorage, claim({ storageClassName: UNKNOWN })), {
       violations: [],
-      advisory: "not decidable in preview: spec.storageClassName",
+      advisory: "1 field not decidable in preview: spec.storageClassName",
     });
     for (const resource of otherKinds({ volumes: [{ nfs: {} }] })) {
       assert.deepEqual(await validate(stateBlockStorage, resource), { violations: [] }, resource.type);

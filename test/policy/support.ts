@@ -1,4 +1,11 @@
-import type { PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy } from "@pulumi/policy";
+import type {
+  PolicyConfigSchema,
+  PolicyResource,
+  PolicyResourceOptions,
+  ResourceValidationArgs,
+  ResourceValidationPolicy,
+  StackValidationPolicy,
+} from "@pulumi/policy";
 import { unknownCheckingProxy, UnknownValueError } from "@pulumi/policy";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 
@@ -28,14 +35,17 @@ const OPTIONS: PolicyResourceOptions = {
   additionalSecretOutputs: [],
 };
 
+const proxied = (value: object) => (unknownCheckingProxy as (props: object) => Record<string, unknown>)(value);
+const typeCheck = (type: string) => (resourceClass: unknown) =>
+  (resourceClass as { __pulumiType?: string }).__pulumiType === type;
+
 /** Runs a policy as the server of @pulumi/policy does: unknowns throw, types are compared, config has its defaults. */
 export async function validate(
   policy: ResourceValidationPolicy,
   { type, props, name = "resource", provider }: Inspected,
   config: Record<string, unknown> = {},
 ): Promise<Verdict> {
-  const proxied = (value: object) => (unknownCheckingProxy as (props: object) => Record<string, unknown>)(value);
-  const isType = (resourceClass: unknown) => (resourceClass as { __pulumiType?: string }).__pulumiType === type;
+  const isType = typeCheck(type);
   const inputs = proxied(props);
   const args: ResourceValidationArgs = {
     type,
@@ -48,9 +58,7 @@ export async function validate(
     isType,
     asType: (resourceClass) => (isType(resourceClass) ? (inputs as never) : undefined),
     getConfig: <T extends object>() => ({ ...defaults(policy), ...config }) as T,
-    notApplicable: (reason) => {
-      throw new Error(`not applicable: ${reason ?? ""}`);
-    },
+    notApplicable,
   };
   const violations: string[] = [];
   try {
@@ -64,11 +72,49 @@ export async function validate(
   return { violations };
 }
 
+/** Runs a policy of a whole stack, on resources by name; each violation begins with the name of its resource. */
+export async function validateStack(
+  policy: StackValidationPolicy,
+  resources: Inspected[],
+  config: Record<string, unknown> = {},
+): Promise<Verdict> {
+  const names = new Map<string | undefined, string>();
+  const violations: string[] = [];
+  try {
+    await policy.validateStack(
+      {
+        resources: resources.map(({ type, props, name = "resource" }): PolicyResource => {
+          names.set(urn(type, name), name);
+          const isType = typeCheck(type);
+          const outputs = proxied(props);
+          return {
+            ...{ type, name, urn: urn(type, name), props: outputs, opts: OPTIONS, isType },
+            ...{ dependencies: [], propertyDependencies: {} },
+            asType: (resourceClass) => (isType(resourceClass) ? (outputs as never) : undefined),
+          };
+        }),
+        stackTags: new Map(),
+        getConfig: <T extends object>() => ({ ...defaults(policy), ...config }) as T,
+        notApplicable,
+      },
+      (message, resource) => violations.push(`${names.get(resource) ?? "(none)"} ${message}`),
+    );
+  } catch (error) {
+    if (!(error instanceof UnknownValueError)) throw error;
+    return { violations, advisory: (error as Error).message };
+  }
+  return { violations };
+}
+
+function notApplicable(reason?: string): never {
+  throw new Error(`not applicable: ${reason ?? ""}`);
+}
+
 function urn(type: string, name: string): string {
   return `urn:pulumi:dev::test::${type}::${name}`;
 }
 
-function defaults({ configSchema }: ResourceValidationPolicy): Record<string, unknown> {
+function defaults({ configSchema }: { configSchema?: PolicyConfigSchema }): Record<string, unknown> {
   const properties = Object.entries(configSchema?.properties ?? {});
   return Object.fromEntries(
     properties.flatMap(([key, schema]) => ("default" in schema ? [[key, schema.default]] : [])),
@@ -85,6 +131,7 @@ const POD_SPECS: Record<string, string[]> = {
   "kubernetes:core/v1:ReplicationController": ["spec", "template", "spec"],
   "kubernetes:batch/v1:Job": ["spec", "template", "spec"],
   "kubernetes:batch/v1:CronJob": ["spec", "jobTemplate", "spec", "template", "spec"],
+  "kubernetes:argoproj.io/v1alpha1:Rollout": ["spec", "template", "spec"],
 };
 
 /** A workload of every kind with this Pod spec, and the path that the Pod spec has in it. */
@@ -103,7 +150,7 @@ export function otherKinds(podSpec: Record<string, unknown>): Inspected[] {
   const props = { spec: { ...podSpec, template: { spec: podSpec } } };
   return [
     "kubernetes:core/v1:ConfigMap",
-    "kubernetes:example.com/v1:Deployment",
+    "kubernetes:example.k8s.io/v1:Deployment",
     "aws:ecs/service:Service",
     "clawfleet:index:AgentStack",
   ].map((type) => ({ type, props }));

@@ -5,7 +5,7 @@ import { NotFound, ValidationFailed } from "../../components/errors";
 import { nearest } from "../../components/openclaw/nearest";
 import { cidr, name, region } from "../formats";
 import { checked } from "./problems";
-import { readYaml } from "./yaml-file";
+import { locateIn, readYaml, type YamlFile } from "./yaml-file";
 
 /** The inventory's file, in the folder of the stacks. */
 export const INVENTORY_FILE = "fleet.yaml";
@@ -119,16 +119,20 @@ export interface Fleet {
  * @throws NotFound without the file; ValidationFailed with every problem's line.
  */
 export function readFleet(folder: string): Fleet {
-  const document = readYaml(join(folder, INVENTORY_FILE), INVENTORY_FILE);
-  const at = (path: readonly PropertyKey[]) => `${document.file}:${String(document.lineOf(path))}`;
-  const inventory = checked(fleetSchema, document.value, at);
-  const fail = (path: PropertyKey[], what: string, fix: string): never => {
-    throw new ValidationFailed({ what, where: at(path), fix });
-  };
+  return fleetOf(readYaml(join(folder, INVENTORY_FILE), INVENTORY_FILE));
+}
+
+/** The same for a document that is read already. */
+export function fleetOf(document: YamlFile): Fleet {
+  const locate = locateIn(document);
+  const inventory = checked(fleetSchema, document.value, locate);
+  const problems: string[] = [];
+  const problem = (path: PropertyKey[], what: string) => problems.push(`${locate(path)}: ${what}`);
   for (const list of ["clusters", "tenants", "environments"] as const) {
     const ids = (inventory[list] ?? []).map(({ id }) => id);
-    const twice = ids.findIndex((id, index) => ids.indexOf(id) !== index);
-    if (twice >= 0) fail([list, twice, "id"], `${ids[twice] ?? ""} is listed twice`, "give each an id of its own");
+    ids.forEach((id, index) => {
+      if (ids.indexOf(id) !== index) problem([list, index, "id"], `${id} is listed twice; give each an id of its own`);
+    });
   }
 
   const tenants = inventory.tenants ?? [];
@@ -139,56 +143,38 @@ export function readFleet(folder: string): Fleet {
       wanted: Selector,
       list: "clusters" | "tenants",
     ): T[] => {
-      const unknown = Array.isArray(wanted) ? wanted.findIndex((id) => all.every((item) => item.id !== id)) : -1;
-      if (Array.isArray(wanted) && unknown >= 0) {
-        const id = wanted[unknown] ?? "";
-        const ids = all.map((item) => item.id);
-        const similar = nearest(id, ids);
-        fail(
-          ["cells", index, list, unknown],
-          `${id} is not among the ${list}`,
-          similar === undefined ? `use one of: ${ids.join(", ") || "none"}` : `did you mean ${similar}?`,
-        );
+      if (!Array.isArray(wanted)) {
+        const found = all.filter((item) => matches(item, wanted.matchLabels));
+        if (found.length === 0)
+          problem(["cells", index, list], `no one of the ${list} has these labels; correct them here or there`);
+        return found;
       }
-      const found = all.filter((item) => matches(item, wanted));
-      if (found.length === 0)
-        fail(
-          ["cells", index, list],
-          `no one of the ${list} has these labels`,
-          `correct matchLabels, or the labels of the ${list}`,
-        );
-      return found;
+      const ids = all.map((item) => item.id);
+      wanted.forEach((id, position) => {
+        if (ids.includes(id)) return;
+        const similar = nearest(id, ids);
+        const hint = similar === undefined ? `there are: ${ids.join(", ") || "none"}` : `did you mean ${similar}?`;
+        problem(["cells", index, list, position], `${id} is not among the ${list}; ${hint}`);
+      });
+      return all.filter((item) => wanted.includes(item.id));
     };
     const selectedTenants = rule.tenants === undefined ? [undefined] : select(tenants, rule.tenants, "tenants");
     for (const cluster of select(inventory.clusters, rule.clusters, "clusters")) {
       for (const tenant of selectedTenants) {
         const id = tenant === undefined ? cluster.id : `${cluster.id}-${tenant.id}`;
         if (!name.safeParse(id).success)
-          fail(
+          problem(
             ["cells", index],
-            `the cell ${id} has a name of more than 32 characters`,
-            "shorten the cluster's or the tenant's id",
+            `the cell ${id} has a name of more than 32 characters; shorten the cluster's or the tenant's id`,
           );
         if (cells.has(id))
-          fail(["cells", index], `the cell ${id} is there twice`, "let one rule alone select this cluster and tenant");
-        const { environment } = rule;
-        cells.set(id, {
-          id,
-          environment,
-          cluster,
-          tenant: tenant?.id,
-          labels: {
-            ...cluster.labels,
-            ...tenant?.labels,
-            environment,
-            region: cluster.region,
-            cluster: cluster.id,
-            ...(tenant && { tenant: tenant.id }),
-          },
-        });
+          problem(["cells", index], `the cell ${id} is there twice; let one rule alone select this cluster and tenant`);
+        cells.set(id, cellOf(id, rule.environment, cluster, tenant));
       }
     }
   });
+  if (problems.length > 0)
+    throw new ValidationFailed({ what: problems.join("\n  "), fix: "correct what is named above" });
 
   return {
     clusters: inventory.clusters,
@@ -197,9 +183,24 @@ export function readFleet(folder: string): Fleet {
   };
 }
 
-function matches({ id, labels: has = {} }: { id: string; labels?: Record<string, string> }, wanted: Selector): boolean {
-  if (Array.isArray(wanted)) return wanted.includes(id);
-  return Object.entries(wanted.matchLabels).every(([key, value]) => has[key] === value);
+function cellOf(
+  id: string,
+  environment: Environment,
+  cluster: Cluster,
+  tenant: { id: string; labels?: Record<string, string> } | undefined,
+): FleetCell {
+  const place = { environment, region: cluster.region, cluster: cluster.id, ...(tenant && { tenant: tenant.id }) };
+  return {
+    id,
+    environment,
+    cluster,
+    tenant: tenant?.id,
+    labels: { ...cluster.labels, ...tenant?.labels, ...place },
+  };
+}
+
+function matches({ labels = {} }: { labels?: Record<string, string> }, wanted: Record<string, string>): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
 
 /**

@@ -83,15 +83,19 @@ export class Overlays {
   }
 
   /** What applies to a cell, from the first to the last. */
-  layers({ environment, cluster, tenant }: FleetCell, last?: Layer): Layer[] {
-    const files = [
+  layers(cell: FleetCell, last?: Layer): Layer[] {
+    return [...this.namesOf(cell).map((name) => this.overlay(name)), last].filter(isLayer);
+  }
+
+  /** The names of the layers that a cell may have, from the first to the last. */
+  namesOf({ environment, cluster, tenant }: FleetCell): string[] {
+    return [
       "base",
       `environment/${environment}`,
       `region/${cluster.region}`,
       ...(tenant === undefined ? [] : [`tenant/${tenant}`]),
       `cluster/${cluster.id}`,
     ];
-    return [...files.map((name) => this.overlay(name)), last].filter(isLayer);
   }
 
   /**

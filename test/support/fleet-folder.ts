@@ -7,6 +7,7 @@ import { stringify } from "yaml";
 export function writeFleet(files: Record<string, unknown>): { folder: string; dispose: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "clawfleet-fleet-"));
   for (const [name, content] of Object.entries(files)) {
+    if (content === undefined) continue;
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), typeof content === "string" ? content : stringify(content));
   }

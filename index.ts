@@ -29,4 +29,4 @@ export { ModelCache, ModelDatabase, ModelMode } from "./components/model-proxy-o
 export * from "./components/openclaw/options";
 export type { Endpoint, PartArgs } from "./components/part";
 export { SecretFrom } from "./components/secrets";
-export { TelemetryMode } from "./components/telemetry";
+export { TelemetryMode } from "./components/telemetry-mode";

@@ -21,7 +21,8 @@ import { ModelCache, ModelDatabase, ModelMode, type ModelProxyOptions } from "./
 import { planModelProxy } from "./model-proxy-plan";
 import type { OpenClawModel } from "./openclaw/options";
 import { planSearch } from "./search-plan";
-import { planTelemetry, TelemetryMode } from "./telemetry";
+import { planTelemetry } from "./telemetry";
+import { TelemetryMode } from "./telemetry-mode";
 import { vaultClaim } from "./vault";
 
 /** What follows from a cell's options for all of its parts. */

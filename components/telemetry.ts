@@ -14,17 +14,8 @@ import {
   type TelemetryCollectorArgs,
   type TelemetryCollectorOptions,
 } from "./telemetry-collector";
+import { TelemetryMode } from "./telemetry-mode";
 import { planTelemetryConsole, TelemetryConsole, type TelemetryConsoleOptions } from "./telemetry-console";
-
-/** Where a cell's telemetry goes. */
-export enum TelemetryMode {
-  /** Into the cell's own ClickHouse, with a console on top. */
-  Own = "own",
-  /** To an OTLP endpoint outside of the cell. */
-  External = "external",
-  /** Nowhere: nothing is measured, and no alert ever fires. */
-  Off = "off",
-}
 
 /** What a team may tune of its cell's telemetry. One switch sets the collector and every sender. */
 export interface TelemetryOptions {

@@ -1,11 +1,13 @@
 import { TlsFrom } from "../components/certificate";
 import { Conflict, NotFound, ValidationFailed } from "../components/errors";
+import { ModelDatabase } from "../components/model-proxy-options";
+import { TelemetryMode } from "../components/telemetry-mode";
 import { isSharedFileSystem } from "../components/volume-claims";
 import type { ClusterReader } from "./cluster-connection";
 import type { Cell } from "./config";
 
-/** The oldest Kubernetes that everything here works on: Pod Security Admission is stable and PodDisruptionBudget v1 there. */
-export const OLDEST_KUBERNETES = { major: 1, minor: 25 };
+/** The oldest Kubernetes that everything here works on: containers that start before the others and end after them are on there. */
+export const OLDEST_KUBERNETES = { major: 1, minor: 29 };
 
 interface StorageClass {
   metadata: { name: string; annotations?: Record<string, string> };
@@ -31,12 +33,12 @@ export async function preflight(
   expectedUid: string | undefined,
 ): Promise<ClusterIdentity> {
   const where = `cluster ${cell.cluster.id}`;
-  const [namespace, version, classes, gatewayApi, certManager] = await Promise.all([
+  const needed = neededApis(cell);
+  const [namespace, version, classes, ...apis] = await Promise.all([
     reader.get("/api/v1/namespaces/kube-system") as Promise<{ metadata: { uid: string } } | undefined>,
     reader.get("/version") as Promise<{ gitVersion: string; major: string; minor: string } | undefined>,
     reader.get("/apis/storage.k8s.io/v1/storageclasses") as Promise<{ items: StorageClass[] } | undefined>,
-    cell.config.entry?.gatewayApi === undefined ? {} : reader.get("/apis/gateway.networking.k8s.io/v1"),
-    cell.config.entry?.tls?.from === TlsFrom.CertManager ? reader.get("/apis/cert-manager.io/v1") : {},
+    ...needed.map(({ path }) => reader.get(path)),
   ]);
   if (namespace === undefined || version === undefined) {
     throw new NotFound({ what: "what answers is no Kubernetes API server", where, fix: "check the context's server" });
@@ -51,21 +53,52 @@ export async function preflight(
   }
   assertVersion(version, where);
   assertStorageClasses(cell, classes?.items ?? [], where);
-  if (gatewayApi === undefined) {
-    throw new NotFound({
-      what: "the Gateway API is not installed",
-      where,
-      fix: "install the CRDs of gateway.networking.k8s.io/v1 with a controller, or use entry.ingress",
-    });
-  }
-  if (certManager === undefined) {
-    throw new NotFound({
-      what: "cert-manager is not installed",
-      where,
-      fix: "install it, or choose another entry.tls.from",
-    });
+  for (const [index, { what, fix }] of needed.entries()) {
+    if (apis[index] === undefined) throw new NotFound({ what: `${what} is not installed`, where, fix });
   }
   return { uid, version: version.gitVersion };
+}
+
+/** An API that Kubernetes does not have by itself. */
+interface NeededApi {
+  path: string;
+  what: string;
+  fix: string;
+}
+
+function neededApis({ config: { entry, externalSecrets, forwardProxy } }: Cell): NeededApi[] {
+  return [
+    ...(entry?.gatewayApi === undefined
+      ? []
+      : [
+          {
+            path: "/apis/gateway.networking.k8s.io/v1",
+            what: "the Gateway API",
+            fix: "install the CRDs of gateway.networking.k8s.io/v1 with a controller, or use entry.ingress",
+          },
+        ]),
+    ...(entry?.tls?.from === TlsFrom.CertManager
+      ? [
+          {
+            path: "/apis/cert-manager.io/v1",
+            what: "cert-manager",
+            fix: "install it, or choose another entry.tls.from",
+          },
+        ]
+      : []),
+    ...(externalSecrets === undefined
+      ? []
+      : [
+          {
+            path: "/apis/external-secrets.io/v1",
+            what: "External Secrets Operator",
+            fix: "install it, or leave externalSecrets out",
+          },
+        ]),
+    ...(forwardProxy?.ciliumFqdnPolicy === true
+      ? [{ path: "/apis/cilium.io/v2", what: "Cilium", fix: "leave forwardProxy.ciliumFqdnPolicy out" }]
+      : []),
+  ];
 }
 
 function assertVersion(
@@ -84,11 +117,31 @@ function assertVersion(
 }
 
 function assertStorageClasses(cell: Cell, classes: StorageClass[], where: string): void {
-  const { gateway, vault } = cell.config;
+  const { gateway, vault, search, messaging, modelProxy, telemetry } = cell.config;
+  const ownDatabase =
+    modelProxy !== undefined && (modelProxy.database?.kind ?? ModelDatabase.Own) === ModelDatabase.Own;
+  const telemetryMode = telemetry && (telemetry.mode ?? TelemetryMode.Own);
+  const own = telemetryMode === TelemetryMode.Own;
   const claims = [
-    { option: "gateway.state.storageClass", name: gateway?.state?.storageClass, enabled: true },
-    { option: "vault.volume.storageClass", name: vault?.volume?.storageClass, enabled: vault?.enabled ?? true },
-  ].filter(({ enabled }) => enabled);
+    { option: "gateway.state", claim: gateway?.state, enabled: true },
+    { option: "vault.volume", claim: vault?.volume, enabled: vault?.enabled ?? true },
+    { option: "search.index", claim: search?.index, enabled: search !== undefined },
+    { option: "messaging.broker.volume", claim: messaging?.broker?.volume, enabled: messaging !== undefined },
+    { option: "modelProxy.database.own.volume", claim: modelProxy?.database?.own?.volume, enabled: ownDatabase },
+    {
+      option: "telemetry.collector.queue",
+      claim: telemetry?.collector?.queue,
+      enabled: own || telemetryMode === TelemetryMode.External,
+    },
+    { option: "telemetry.clickhouse.volume", claim: telemetry?.clickhouse?.volume, enabled: own },
+    {
+      option: "telemetry.consoleDatabase.volume",
+      claim: telemetry?.consoleDatabase?.volume,
+      enabled: own && (telemetry?.consoleEnabled ?? true),
+    },
+  ]
+    .filter(({ enabled }) => enabled)
+    .map(({ option, claim }) => ({ option: `${option}.storageClass`, name: claim?.storageClass }));
   const available = classes.map(({ metadata }) => metadata.name).join(", ") || "none";
   for (const { option, name } of claims) {
     const chosen = classes.find(({ metadata }) =>
@@ -106,10 +159,10 @@ function assertStorageClasses(cell: Cell, classes: StorageClass[], where: string
         fix: name === undefined ? `name one in ${option}, or mark one as default` : "name one that exists",
       });
     }
-    // Only the state is SQLite; notes do well on any file system.
-    if (option.startsWith("gateway") && isSharedFileSystem(chosen.provisioner)) {
+    // Notes do well on any file system; everything else is a database of some kind.
+    if (!option.startsWith("vault") && isSharedFileSystem(chosen.provisioner)) {
       throw new ValidationFailed({
-        what: `StorageClass ${chosen.metadata.name} (${chosen.provisioner}) is a shared file system, on which SQLite corrupts`,
+        what: `StorageClass ${chosen.metadata.name} (${chosen.provisioner}) is a shared file system, on which databases corrupt`,
         where: `${where}: ${option}`,
         fix: "use a class of RWO block storage",
       });

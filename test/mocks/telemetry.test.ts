@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { ValidationFailed } from "../../components/errors";
 import { SecretFrom } from "../../components/secrets";
-import {
-  planTelemetry,
-  Telemetry,
-  TelemetryMode,
-  type TelemetryArgs,
-  type TelemetryOptions,
-} from "../../components/telemetry";
+import { planTelemetry, Telemetry, type TelemetryArgs, type TelemetryOptions } from "../../components/telemetry";
+import { TelemetryMode } from "../../components/telemetry-mode";
 import type { PodSpec } from "./cells";
 import { differences, providers, record, type Recorder } from "./support";
 

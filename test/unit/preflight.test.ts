@@ -70,14 +70,14 @@ describe("preflight of a cluster", () => {
       /correct the uid of dev-eu in fleet\.yaml/,
     ));
 
-  it("refuses Kubernetes older than 1.25", async () => {
+  it("refuses Kubernetes older than 1.29", async () => {
     api.answers["/version"] = { gitVersion: "v1.24.17", major: "1", minor: "24+" };
-    await refused(check(), ValidationFailed, /cluster dev-eu: Kubernetes v1\.24\.17 is older than 1\.25/, /upgrade/);
+    await refused(check(), ValidationFailed, /cluster dev-eu: Kubernetes v1\.24\.17 is older than 1\.29/, /upgrade/);
   });
 
-  it("accepts Kubernetes 1.25", async () => {
-    api.answers["/version"] = { gitVersion: "v1.25.0-gke.1", major: "1", minor: "25+" };
-    assert.equal((await check()).version, "v1.25.0-gke.1");
+  it("accepts Kubernetes 1.29", async () => {
+    api.answers["/version"] = { gitVersion: "v1.29.0-gke.1", major: "1", minor: "29+" };
+    assert.equal((await check()).version, "v1.29.0-gke.1");
   });
 
   describe("storage", () => {
@@ -103,7 +103,7 @@ describe("preflight of a cluster", () => {
       await refused(
         check({ gateway: { state: { storageClass: "shared" } } }),
         ValidationFailed,
-        /StorageClass shared \(efs\.csi\.aws\.com\) is a shared file system, on which SQLite corrupts/,
+        /StorageClass shared \(efs\.csi\.aws\.com\) is a shared file system, on which databases corrupt/,
       );
       await check({ vault: { volume: { storageClass: "shared" } } });
     });

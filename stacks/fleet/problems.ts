@@ -21,7 +21,10 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown, locate: Locate)
 }
 
 function describe(issue: z.core.$ZodIssue, schema: z.ZodType, locate: Locate): string[] {
-  const line = (path: readonly PropertyKey[], what: string) => `${locate(path)}: ${formatPath(path)}: ${what}`;
+  const line = (path: readonly PropertyKey[], what: string) =>
+    [locate(path), ...(path.length === 0 ? [] : [formatPath(path)]), what].join(": ");
+  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined"))
+    return [line(issue.path, `is missing: expected ${issue.expected}`)];
   if (issue.code !== "unrecognized_keys") return [line(issue.path, issue.message)];
   const known = knownKeys(schema, issue.path);
   return issue.keys.map((key) => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document } from "yaml";
+import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Alias, type Document } from "yaml";
 import { NotFound, ValidationFailed } from "../../components/errors";
 import type { Locate } from "./problems";
 
@@ -36,12 +36,12 @@ export function parseYaml(text: string, name: string): YamlFile {
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     throw new ValidationFailed({
-      what: problem.message,
+      what: problem.code === "MULTIPLE_DOCS" ? "a second document begins here" : problem.message,
       where: `${name}:${String(lines.linePos(problem.pos[0]).line)}`,
-      fix: "correct the YAML",
+      fix: problem.code === "MULTIPLE_DOCS" ? "write one document in a file" : "correct the YAML",
     });
   }
-  return { file: name, value: valueOf(document, name), lineOf: (path) => lineOf(document, lines, path) };
+  return { file: name, value: valueOf(document, lines, name), lineOf: (path) => lineOf(document, lines, path) };
 }
 
 /**
@@ -52,12 +52,21 @@ export function locateIn({ file, lineOf }: YamlFile, below: readonly PropertyKey
   return (path) => `${file}:${String(lineOf([...below, ...path]))}`;
 }
 
-function valueOf(document: Document, name: string): unknown {
+function valueOf(document: Document, lines: LineCounter, name: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (error) {
+    let alias: Alias | undefined;
+    visit(document, {
+      Alias: (_, node) => {
+        // The one that means nothing, or else the last: it is there that there were too many.
+        alias = node;
+        return node.resolve(document) === undefined ? visit.BREAK : undefined;
+      },
+    });
     const what = error instanceof Error ? error.message : String(error);
-    throw new ValidationFailed({ what, where: name, fix: "write the aliases out" });
+    const line = lines.linePos(alias?.range?.[0] ?? 0).line;
+    throw new ValidationFailed({ what, where: `${name}:${String(line)}`, fix: "write the aliases out" });
   }
 }
 

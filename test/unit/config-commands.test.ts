@@ -169,7 +169,7 @@ describe("a check of a fleet", () => {
 
   it("tells what only the whole of a cell shows, with the cell", () => {
     assert.deepEqual(problemsOf({ "overlays/cluster/us.yaml": "entry:\n  ingress: {}\n" }), [
-      "cell us: overlays/cluster/us.yaml:1: entry.host: Invalid input: expected string, received undefined",
+      "cell us: overlays/cluster/us.yaml:1: entry.host: is missing: expected string",
     ]);
   });
 

@@ -1,83 +1,25 @@
 import assert from "node:assert/strict";
-import * as pulumi from "@pulumi/pulumi";
-import { ValidationFailed } from "../../components/errors";
-import { ModelProxy } from "../../components/model-proxy";
-import { ModelCache, ModelDatabase, ModelMode, type ModelProxyArgs } from "../../components/model-proxy-options";
-import { planModelProxy } from "../../components/model-proxy-plan";
-import { SecretFrom, type SecretOptions } from "../../components/secrets";
-import { differences, providers, record, type Recorder, type Registered } from "./support";
-
-const CONFIG_MAP = "kubernetes:core/v1:ConfigMap";
-const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
-const POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy";
-const SECRET = "kubernetes:core/v1:Secret";
-const SERVICE = "kubernetes:core/v1:Service";
-
-/** A cell's usual proxy: two providers, a fallback, two agents with limits. */
-const USUAL: Partial<ModelProxyArgs> = {
-  instance: "cell",
-  models: {
-    main: { model: "openai/gpt-4o" },
-    spare: { model: "anthropic/claude-sonnet-4-5", rpm: 60, tpm: 100_000 },
-    embed: { model: "openai/text-embedding-3-small", mode: ModelMode.Embedding },
-  },
-  fallbacks: { main: ["spare"] },
-  providerKeys: { openai: { value: "canary-openai" }, anthropic: { value: "canary-anthropic" } },
-  agents: {
-    main: {},
-    support: { models: ["main"], budget: 25, budgetDuration: "7d", rpm: 30, tpm: 50_000, maxParallelRequests: 2 },
-  },
-  forwardProxy: { component: "forward-proxy", host: "egress", port: 3129 },
-  telemetry: { component: "telemetry-collector", host: "collector", port: 4318 },
-  clients: ["gateway", "search"],
-  dns: { component: "dns-filter", host: "10.96.0.53", port: 53, podPort: 5353 },
-};
-
-interface Container {
-  name: string;
-  args?: string[];
-  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { name: string; key: string } } }[];
-  resources: { requests: Record<string, string>; limits: Record<string, string> };
-  securityContext: Record<string, unknown>;
-  startupProbe?: unknown;
-  readinessProbe?: unknown;
-  livenessProbe?: unknown;
-}
-
-interface PodTemplate {
-  metadata: { annotations: Record<string, string> };
-  spec: { containers: Container[]; initContainers?: Container[]; terminationGracePeriodSeconds: number };
-}
-
-let proxy: ModelProxy;
-
-async function recordProxy(args: Partial<ModelProxyArgs> = USUAL): Promise<Recorder> {
-  return record((recorder) => {
-    proxy = new ModelProxy(
-      "models",
-      { namespace: "agents", ...args },
-      { providers: providers(), transformations: [recorder.observe] },
-    );
-  });
-}
-
-function template(recorder: Recorder): PodTemplate {
-  return (recorder.get(DEPLOYMENT, "models").inputs.spec as { template: PodTemplate }).template;
-}
-
-function container(recorder: Recorder, name: string): Container {
-  const found = template(recorder).spec.containers.find((candidate) => candidate.name === name);
-  assert.ok(found, `there is no container ${name}`);
-  return found;
-}
-
-const envOf = ({ env }: Container) => Object.fromEntries(env.map(({ name, value }) => [name, value]));
-const secretsOf = ({ env }: Container) =>
-  env.filter(({ valueFrom }) => valueFrom !== undefined).map(({ name }) => name);
-
-function files(recorder: Recorder): Record<string, string> {
-  return recorder.get(CONFIG_MAP, "models-config").inputs.data as Record<string, string>;
-}
+import { ModelCache, ModelDatabase, type ModelProxyArgs } from "../../components/model-proxy-options";
+import {
+  CONFIG_MAP,
+  container,
+  DEPLOYMENT,
+  envOf,
+  files,
+  labels,
+  pods,
+  POLICY,
+  recordedProxy,
+  recordProxy,
+  refused,
+  resolved,
+  SECRET,
+  SERVICE,
+  secretsOf,
+  template,
+  USUAL,
+} from "./model-proxy-recorder";
+import { differences, type Recorder, type Registered } from "./support";
 
 describe("ModelProxy", () => {
   it("registers exactly these resources", async () => {
@@ -113,16 +55,16 @@ describe("ModelProxy", () => {
 
   it("works alone, with nothing but a namespace", async () => {
     const recorder = await recordProxy({});
-    assert.deepEqual(Object.keys(proxy.agentKeys), ["main"]);
+    assert.deepEqual(Object.keys(recordedProxy().agentKeys), ["main"]);
     assert.match(files(recorder)["config.yaml"] ?? "", /^model_list: \[\]$/m);
   });
 
   it("says where it is, what it must reach, and which key each agent has", async () => {
     await recordProxy();
-    assert.deepEqual(proxy.endpoint, { component: "model-proxy", host: "models", port: 4000 });
-    assert.deepEqual(proxy.allowedHosts, ["api.anthropic.com", "api.openai.com"]);
-    const { secretName, key } = proxy.agentKeys.support ?? assert.fail();
-    const [name, url] = await Promise.all([resolved(secretName), resolved(proxy.url)]);
+    assert.deepEqual(recordedProxy().endpoint, { component: "model-proxy", host: "models", port: 4000 });
+    assert.deepEqual(recordedProxy().allowedHosts, ["api.anthropic.com", "api.openai.com"]);
+    const { secretName, key } = recordedProxy().agentKeys.support ?? assert.fail();
+    const [name, url] = await Promise.all([resolved(secretName), resolved(recordedProxy().url)]);
     assert.deepEqual([name, key], ["models-agent-support", "AGENT_KEY_SUPPORT"]);
     assert.equal(url, "http://models.agents.svc:4000/v1");
   });
@@ -356,127 +298,7 @@ describe("ModelProxy", () => {
       refused({ ...NONE, masterKey: {} }, "modelProxy.masterKey", "database");
     });
   });
-
-  it("uses an existing database and an existing cache, over TLS, where they are", async () => {
-    const password: SecretOptions = { from: SecretFrom.Existing, existingName: "db" };
-    const recorder = await recordProxy({
-      ...USUAL,
-      database: {
-        kind: ModelDatabase.External,
-        external: {
-          host: "db.example.com",
-          port: 6432,
-          database: "models",
-          user: "proxy",
-          password,
-          egress: [{ cidr: "203.0.113.7/32" }],
-        },
-      },
-      cache: {
-        kind: ModelCache.External,
-        external: { host: "cache.example.com", password, egress: [{ cidr: "203.0.113.8/32" }] },
-      },
-    });
-    const env = envOf(container(recorder, "litellm"));
-    assert.equal(env.DATABASE_HOST, "db.example.com:6432");
-    assert.equal(env.DATABASE_SSLMODE, "require");
-    assert.equal(env.NO_PROXY, "localhost,127.0.0.1,db.example.com,cache.example.com,collector");
-    assert.match(
-      files(recorder)["config.yaml"] ?? "",
-      /coordination_redis:\n {4}host: cache.example.com\n {4}port: 6379\n {4}password: os.environ\/REDIS_PASSWORD\n {4}ssl: true/,
-    );
-    const { egress } = recorder.get(POLICY, "models").inputs.spec as { egress: unknown[] };
-    assert.deepEqual(egress.slice(-2), [
-      { to: [{ ipBlock: { cidr: "203.0.113.7/32" } }], ports: [{ protocol: "TCP", port: 6432 }] },
-      { to: [{ ipBlock: { cidr: "203.0.113.8/32" } }], ports: [{ protocol: "TCP", port: 6379 }] },
-    ]);
-    assert.ok(!recorder.list().some((line) => line.includes("StatefulSet")));
-  });
-
-  it("counts in a cache of its own for several Pods", async () => {
-    const recorder = await recordProxy({ ...USUAL, replicas: 2, cache: { kind: ModelCache.Own } });
-    assert.ok(recorder.list().includes("clawfleet:index:Valkey models-cache"));
-    assert.match(files(recorder)["config.yaml"] ?? "", /host: models-cache/);
-    assert.ok(secretsOf(container(recorder, "litellm")).includes("REDIS_PASSWORD"));
-    const { ingress } = recorder.get(POLICY, "models-cache").inputs.spec as { ingress: unknown };
-    assert.deepEqual(ingress, [{ from: [pods("model-proxy")], ports: [{ protocol: "TCP", port: 6379 }] }]);
-  });
-
-  it("refuses what cannot work, and names the option", () => {
-    const bad: [Partial<ModelProxyArgs>, string, string][] = [
-      [{ models: { a: { model: "gpt-4o" } } }, "modelProxy.models.a.model", "<provider>/<model>"],
-      [{ models: { a: { model: "nobody/x" } } }, "modelProxy.models.a.model", "apiBase"],
-      [
-        { models: { a: { model: "openai/x", apiBase: "http://api.example.com" } } },
-        "modelProxy.models.a.apiBase",
-        "https",
-      ],
-      [
-        { models: { a: { model: "openai/x", apiBase: "https://u:canary@h.example.com" } } },
-        "modelProxy.models.a.apiBase",
-        "https",
-      ],
-      [{ models: { "a b": { model: "openai/x" } } }, "modelProxy.models.a b", "letters"],
-      [{ models: { a: { model: "openai/x", rpm: 0 } } }, "modelProxy.models.a.rpm", "from 1 up"],
-      [{ models: { a: { model: "openai/x", inputPrice: -1 } } }, "modelProxy.models.a.inputPrice", "USD"],
-      [{ providerKeys: {} }, "modelProxy.providerKeys.openai", "existing Secret"],
-      [
-        { providerKeys: { ...USUAL.providerKeys, groq: { value: "x" } } },
-        "modelProxy.providerKeys.groq",
-        "providerKey: groq",
-      ],
-      [{ fallbacks: { main: ["nothing"] } }, "modelProxy.fallbacks.main", "modelProxy.models.nothing"],
-      [{ fallbacks: { main: ["main"] } }, "modelProxy.fallbacks.main", "remove it"],
-      [{ fallbacks: { main: ["embed"] } }, "modelProxy.fallbacks.main", "same mode"],
-      [{ forwardProxy: undefined }, "modelProxy.egress", "forward proxy"],
-      [{ agents: {} }, "modelProxy.agents", "main"],
-      [{ agents: { Main: {} } }, "modelProxy.agents.Main", "lower case"],
-      [{ agents: { main: { models: ["x"] } } }, "modelProxy.agents.main.models", "modelProxy.models.x"],
-      [{ agents: { main: { budget: 0 } } }, "modelProxy.agents.main.budget", "USD"],
-      [{ agents: { main: { budgetDuration: "7d" } } }, "modelProxy.agents.main.budgetDuration", "budget"],
-      [{ agents: { main: { budget: 1, budgetDuration: "week" } } }, "modelProxy.agents.main.budgetDuration", "30d"],
-      [{ agents: { main: { maxParallelRequests: 0.5 } } }, "modelProxy.agents.main.maxParallelRequests", "from 1 up"],
-      [{ agents: { main: { key: { value: "no-prefix-canary" } } } }, "modelProxy.agents.main.key", "sk-"],
-      [{ masterKey: { value: "sk-short" } }, "modelProxy.masterKey", "16 characters"],
-      [{ replicas: 2 }, "modelProxy.replicas", "cache.kind"],
-      [{ replicas: 0 }, "modelProxy.replicas", "1 to 10"],
-      [{ retries: -1 }, "modelProxy.retries", "0 to 10"],
-      [{ timeoutSeconds: 0 }, "modelProxy.timeoutSeconds", "seconds"],
-      [{ spendRetention: "long" }, "modelProxy.spendRetention", "90d"],
-      [{ database: { kind: ModelDatabase.External } }, "modelProxy.database.external", "kind: external"],
-      [{ database: { kind: ModelDatabase.None, own: {} } }, "modelProxy.database.own", "kind: own"],
-      [{ database: { own: { maxConnections: 1 } } }, "modelProxy.database.own.maxConnections", "10"],
-      [{ database: { own: { volume: { size: "big" } } } }, "modelProxy.database.own.volume.size", "10Gi"],
-      [{ cache: { kind: ModelCache.External } }, "modelProxy.cache.external", "kind: external"],
-      [{ cache: { own: {} } }, "modelProxy.cache.own", "kind: own"],
-      [{ resources: { limitsMemory: "1Mi" } }, "modelProxy.resources.limitsMemory", "requestsMemory"],
-    ];
-    for (const [change, where, fix] of bad) refused({ ...USUAL, ...change }, where, fix);
-  });
-
-  it("needs a way to a model on a private name, and goes there directly", async () => {
-    const models = { own: { model: "hosted_vllm/qwen", apiBase: "http://vllm.models.svc:8000/v1" } };
-    const change = { ...USUAL, models, fallbacks: {}, providerKeys: {}, agents: { main: {} } };
-    refused(change, "modelProxy.egress", "addresses and ports");
-    const recorder = await recordProxy({ ...change, egress: [{ cidr: "10.1.2.0/24", ports: [8000] }] });
-    assert.deepEqual(proxy.allowedHosts, []);
-    assert.match(envOf(container(recorder, "litellm")).NO_PROXY ?? "", /vllm\.models\.svc/);
-  });
 });
-
-function refused(args: Partial<ModelProxyArgs>, where: string, fix: string): void {
-  const surroundings = { forwardProxy: args.forwardProxy !== undefined, telemetry: false };
-  assert.throws(
-    () => planModelProxy(args, surroundings),
-    (error: unknown) => {
-      assert.ok(error instanceof ValidationFailed, String(error));
-      assert.equal(error.where, where);
-      assert.ok(error.fix?.includes(fix), `${where}: ${error.fix ?? ""}`);
-      assert.ok(!error.message.includes("canary"));
-      return true;
-    },
-  );
-}
 
 /** No input that holds a canary may be outside of what is marked as a secret. */
 function assertSealed({ type, name, inputs, secrets }: Registered): void {
@@ -487,22 +309,4 @@ function assertSealed({ type, name, inputs, secrets }: Registered): void {
     for (const [key, child] of Object.entries(value)) visit(child, path === "" ? key : `${path}.${key}`);
   };
   visit(inputs, "");
-}
-
-function labels(component: string): Record<string, string> {
-  return {
-    "app.kubernetes.io/name": "openclaw",
-    "app.kubernetes.io/instance": "cell",
-    "app.kubernetes.io/component": component,
-  };
-}
-
-function pods(component: string): object {
-  return { podSelector: { matchLabels: labels(component) } };
-}
-
-function resolved<T>(output: pulumi.Output<T>): Promise<T> {
-  return new Promise((resolve) => {
-    output.apply(resolve);
-  });
 }

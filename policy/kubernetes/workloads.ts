@@ -56,7 +56,7 @@ export function podMetadataOf(type: string, resource: Field): Field | undefined 
 }
 
 /** The containers of a workload; none when the resource is no workload. */
-export function containersOf(type: string, resource: Field, lists: ContainerList[]): Field[] {
+export function containersOf(type: string, resource: Field, lists: readonly ContainerList[]): Field[] {
   const podSpec = podSpecOf(type, resource);
   return podSpec === undefined ? [] : lists.flatMap((list) => podSpec.at(list).items());
 }

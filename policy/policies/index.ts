@@ -3,9 +3,14 @@ import { exemptable, exemptableStack } from "../kubernetes/exemptions";
 import { entryPrivate } from "./entry-private";
 import { imagesPinned } from "./images-pinned";
 import { networkDefaultDeny } from "./network-default-deny";
+import { openclawConfig } from "./openclaw-config";
+import { openclawGateway } from "./openclaw-gateway";
 import { podSecurity } from "./pod-security";
+import { probesPresent } from "./probes-present";
 import { providerExplicit } from "./provider-explicit";
+import { rbacNarrow } from "./rbac-narrow";
 import { resourcesLimited } from "./resources-limited";
+import { secretsInClear } from "./secrets-in-clear";
 import { stateBlockStorage } from "./state-block-storage";
 
 /** The policies that look at one resource at a time, at its inputs. */
@@ -15,11 +20,15 @@ export const resourcePolicies: ResourceValidationPolicy[] = [
   resourcesLimited,
   entryPrivate,
   providerExplicit,
+  secretsInClear,
+  openclawConfig,
+  rbacNarrow,
+  probesPresent,
   stateBlockStorage,
 ].map(exemptable);
 
 /** The policies that look at all resources of a stack together. */
-export const stackPolicies: StackValidationPolicy[] = [networkDefaultDeny].map(exemptableStack);
+export const stackPolicies: StackValidationPolicy[] = [networkDefaultDeny, openclawGateway].map(exemptableStack);
 
 /** Every policy of the pack. */
 export const policies = [...resourcePolicies, ...stackPolicies];

@@ -1,0 +1,58 @@
+import type { ResourceValidationPolicy } from "@pulumi/policy";
+import { inspect, type Field } from "../kubernetes/field";
+import { kubernetesType, podMetadataOf } from "../kubernetes/workloads";
+
+interface Config {
+  /** Labels that every object needs. */
+  required: string[];
+  /** Labels of which every object needs one, as they say whose it is. */
+  owners: string[];
+}
+
+/** What has no labels belongs to nobody: no one is asked before it is changed, or told when it breaks. */
+export const labelsPresent: ResourceValidationPolicy = {
+  name: "labels-present",
+  description: "Every object, and every workload's Pods, say what they are; every object says whose it is.",
+  configSchema: {
+    properties: {
+      required: {
+        type: "array",
+        items: { type: "string", minLength: 1 },
+        default: ["app.kubernetes.io/name", "app.kubernetes.io/instance"],
+        description: "Labels that every object needs.",
+      },
+      owners: {
+        type: "array",
+        items: { type: "string", minLength: 1 },
+        default: ["app.kubernetes.io/part-of", "clawfleet.dev/owner"],
+        description:
+          "Labels of which every object needs one, as they say whose it is; none of them with an empty list.",
+      },
+    },
+  },
+  validateResource: (args, report) => {
+    const { kind } = kubernetesType(args.type) ?? {};
+    // A list is no object, and a patch is of one that others made.
+    if (kind === undefined || kind.endsWith("List") || kind.endsWith("Patch")) return;
+    const { required, owners } = args.getConfig<Config>();
+    inspect(args, report, (resource) => {
+      const labels = resource.at("metadata", "labels");
+      requireEach(labels, required);
+      const found = owners.map((name) => labels.at(name).read());
+      // With one that is not known, it may be that one.
+      if (owners.length > 0 && !found.some((label) => label === undefined || isSet(label.value))) {
+        labels.violation(`does not say whose it is; set ${owners.join(" or ")}`);
+      }
+      const pods = podMetadataOf(args.type, resource);
+      if (pods !== undefined && kind !== "Pod") requireEach(pods.at("labels"), required);
+    });
+  },
+};
+
+function requireEach(labels: Field, required: string[]): void {
+  for (const name of required) labels.at(name).check((value) => (isSet(value) ? [] : ["missing; set it"]));
+}
+
+function isSet(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
+}

@@ -31,17 +31,23 @@ const host = z
 const image = z.string().refine(isPinned, "write it as registry/repository:tag@sha256:<64 hexadecimal digits>");
 const port = z.int().min(1).max(65535);
 
+/** USD. */
+const amount = z.number().min(0);
+
 /** What a text or a number of this name has to look like, in whatever options it is. */
 export const formats: Readonly<Record<string, z.ZodType>> = {
   baseUrl: z.url(),
+  budget: amount,
   cidr,
   host,
   image,
+  inputPrice: amount,
   issuerKind: z.enum(["Issuer", "ClusterIssuer"]),
   limitsCpu: cpu,
   limitsEphemeralStorage: memory,
   limitsMemory: memory,
   namespace,
+  outputPrice: amount,
   port,
   requestsCpu: cpu,
   requestsMemory: memory,

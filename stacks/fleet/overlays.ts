@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { Environment } from "../../components/environment";
 import { ValidationFailed } from "../../components/errors";
 import { nearest } from "../../components/openclaw/nearest";
 import { cellLayerSchema, cellSchema, type CellConfig } from "../schema";
@@ -54,12 +55,12 @@ export class Overlays {
   }
 
   /**
-   * The files that no cell of the fleet uses: most likely a name that is misspelt.
+   * The files that no cell of the fleet uses, but for environments that have no cell yet: most likely a name that is misspelt.
    * @returns a description of each, with the name that may be meant.
    */
   unused(fleet: Fleet): string[] {
     const names: Record<Kind, Set<string>> = {
-      environment: new Set(fleet.cells.map(({ environment }) => environment)),
+      environment: new Set(Object.values(Environment)),
       region: new Set(fleet.clusters.map(({ region }) => region)),
       tenant: new Set(fleet.cells.flatMap(({ tenant }) => tenant ?? [])),
       cluster: new Set(fleet.clusters.map(({ id }) => id)),

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { checkFleet } from "../../cli/config";
+import { projectRoot } from "../../cli/workspace";
+import { Environment } from "../../components/environment";
+import { presetFacts, EntryPreset } from "../../components/entry-presets";
+import { cellArgs } from "../../stacks/cell-args";
+import { cellsOf, type Cell } from "../../stacks/config";
+import { readFleet } from "../../stacks/fleet/inventory";
+import { Overlays } from "../../stacks/fleet/overlays";
+import { projectConfig, readStackFiles, stacksOf } from "../../stacks/fleet/stacks";
+import { readYaml } from "../../stacks/fleet/yaml-file";
+import { POD_CIDRS, recordCell } from "./cells";
+import type { Recorder } from "./support";
+
+const EXAMPLES = join(projectRoot, "examples");
+const EXAMPLE = join(EXAMPLES, "two-regions-two-tenants");
+const SHIPPED = join(projectRoot, "stacks");
+
+/** Every cell of a folder's fleet, as the program gets it. */
+function cellsIn(folder: string): Cell[] {
+  const files = readStackFiles(folder);
+  return [...stacksOf(readFleet(folder), files).keys()].flatMap((stack) => {
+    const values = files.has(stack) ? projectConfig(readYaml(join(folder, `Pulumi.${stack}.yaml`)).value) : {};
+    return cellsOf(stack, values, folder);
+  });
+}
+
+function recorded(cell: Cell): Promise<Recorder> {
+  return recordCell(
+    cellArgs(cell, cell.cluster.podCidrs ?? POD_CIDRS, (key) => `value of ${key}`),
+    cell.id,
+  );
+}
+
+describe("the fleets that ship", () => {
+  const folders = [
+    SHIPPED,
+    ...readdirSync(EXAMPLES)
+      .map((name) => join(EXAMPLES, name))
+      .filter((folder) => readdirSync(folder).includes("fleet.yaml")),
+  ];
+  for (const folder of folders) {
+    describe(folder.slice(projectRoot.length + 1), () => {
+      it("has no problem", () => assert.deepEqual(checkFleet(folder).problems, []));
+      for (const cell of cellsIn(folder)) {
+        it(`makes the cell ${cell.id}`, async () => {
+          const recorder = await recorded(cell);
+          recorder.get("kubernetes:apps/v1:StatefulSet", `${cell.id}-gateway`);
+        });
+      }
+    });
+  }
+
+  it("has an overlay for every environment, each of which makes a cell of what base says", async () => {
+    const overlays = new Overlays(SHIPPED);
+    const cluster = { id: "mine", region: "eu-west", context: "mine" };
+    for (const environment of Object.values(Environment)) {
+      const place = { id: "mine", environment, cluster, tenant: undefined, labels: {} };
+      assert.ok(overlays.overlay(`environment/${environment}`), environment);
+      const recorder = await recorded({ ...place, config: overlays.settings(place) });
+      recorder.get("kubernetes:apps/v1:StatefulSet", "mine-gateway");
+    }
+  });
+});
+
+describe("the example's prod", () => {
+  const prod = cellsIn(EXAMPLE).filter(({ environment }) => environment === Environment.Prod);
+
+  it("is a stack of its own for each tenant in each region", () => {
+    assert.deepEqual(
+      prod.map(({ id }) => id),
+      ["prod-eu-acme", "prod-eu-globex", "prod-us-acme", "prod-us-globex"],
+    );
+    assert.equal(new Set(prod.map(({ config }) => config.entry?.host)).size, prod.length);
+  });
+
+  it("is reached privately alone", () => {
+    for (const { id, config } of prod) {
+      const { ingress, gatewayApi } = config.entry ?? {};
+      const { annotations } = ingress
+        ? presetFacts(ingress.preset ?? EntryPreset.Nginx, "ingress")
+        : presetFacts(gatewayApi?.preset ?? EntryPreset.EnvoyGateway, "gatewayApi");
+      assert.match(JSON.stringify(annotations), /"internal"/, id);
+    }
+  });
+
+  it("keeps its volumes, takes its secrets from the store, and has more than one Pod of what allows it", () => {
+    for (const { config } of prod) {
+      assert.equal(config.retain, true);
+      assert.equal(config.externalSecrets?.store, "clawfleet-prod");
+      for (const part of [config.modelProxy, config.dnsFilter, config.forwardProxy])
+        assert.ok((part?.replicas ?? 0) > 1);
+    }
+  });
+
+  it("has secrets of its own in the store for each cell", async () => {
+    const keys: string[] = [];
+    for (const cell of prod.slice(0, 2)) {
+      const secrets = (await recorded(cell)).resources.filter(({ type }) => type.endsWith(":ExternalSecret"));
+      assert.ok(secrets.length > 0);
+      for (const { inputs } of secrets) {
+        const { data } = inputs.spec as { data: { remoteRef: { key: string } }[] };
+        for (const { remoteRef } of data) {
+          assert.ok(remoteRef.key.startsWith(`${cell.id}/`), remoteRef.key);
+          keys.push(remoteRef.key);
+        }
+      }
+    }
+    assert.equal(new Set(keys).size, keys.length);
+  });
+});

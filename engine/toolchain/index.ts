@@ -4,4 +4,4 @@ export { ensureTools } from "./ensure";
 export type { Tool } from "./find";
 export { ensureExternalSecretDefinition, ensureManifests, type Manifests } from "./manifests";
 export { preparePulumiHome, type PulumiHome } from "./plugins";
-export { clusterTools, pulumiTools, toolSpecs, userTools, type ToolName } from "./tools";
+export { clusterTools, pulumiTools, testTools, toolSpecs, userTools, type ToolName } from "./tools";

@@ -236,6 +236,9 @@ export const toolSpecs: Readonly<Record<ToolName, ToolSpec>> = table;
 /** The tools that a user needs: without those that only our own tests start. */
 export const userTools = (Object.keys(table) as ToolName[]).filter((name) => toolSpecs[name].official !== undefined);
 
+/** What only our own tests start: it is built from source, since nobody else has to have it. */
+export const testTools = (Object.keys(table) as ToolName[]).filter((name) => toolSpecs[name].official === undefined);
+
 /** What a `pulumi up` of our programs needs. */
 export const pulumiTools = [
   "pulumi",

@@ -33,11 +33,9 @@ export type ContainerList = "initContainers" | "containers" | "ephemeralContaine
 
 /** The Pod spec of a workload; undefined when the resource is no workload. */
 export function podSpecOf(type: string, resource: Field): Field | undefined {
-  const { group = "", kind = "" } = kubernetesType(type) ?? {};
-  // Before apps/v1, Deployments and their like were in `extensions`.
-  const path = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+  const path = podSpecPath(type);
   if (path !== undefined) return resource.at(...path);
-  if (!isCustom(group)) return undefined;
+  if (!isCustom(kubernetesType(type)?.group ?? "")) return undefined;
   // A custom resource that runs Pods, for example Argo's Rollout, has their template where a Deployment has it.
   const podSpec = resource.at("spec", "template", "spec");
   return Array.isArray(podSpec.at("containers").read()?.value) ? podSpec : undefined;
@@ -48,10 +46,16 @@ function isCustom(group: string): boolean {
   return group.includes(".") && !group.endsWith(".k8s.io");
 }
 
+/** Where a workload of Kubernetes' own has its Pod spec; undefined when the resource is none. */
+export function podSpecPath(type: string): string[] | undefined {
+  const { group = "", kind = "" } = kubernetesType(type) ?? {};
+  // Before apps/v1, Deployments and their like were in `extensions`.
+  return POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+}
+
 /** The metadata of a workload's Pods; undefined when the resource is no workload. */
 export function podMetadataOf(type: string, resource: Field): Field | undefined {
-  const { group = "", kind = "" } = kubernetesType(type) ?? {};
-  const path = POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
+  const path = podSpecPath(type);
   return path === undefined ? undefined : resource.at(...path.slice(0, -1), "metadata");
 }
 

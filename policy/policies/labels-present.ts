@@ -1,6 +1,7 @@
 import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field } from "../kubernetes/field";
-import { kubernetesType, podMetadataOf } from "../kubernetes/workloads";
+import { setAbsent } from "../kubernetes/remediation";
+import { kubernetesType, podMetadataOf, podSpecPath } from "../kubernetes/workloads";
 
 interface Config {
   /** Labels that every object needs. */
@@ -30,10 +31,32 @@ export const labelsPresent: ResourceValidationPolicy = {
       },
     },
   },
+  remediateResource: (args) => {
+    if (!isObject(args.type)) return undefined;
+    const { required, owners } = args.getConfig<Config>();
+    // urn:pulumi:STACK::PROJECT::TYPE::NAME
+    const [prefix = "", project] = args.urn.split("::");
+    const stack = prefix.split(":").at(-1);
+    const known: Record<string, string | undefined> = {
+      "app.kubernetes.io/name": args.name,
+      "app.kubernetes.io/instance": stack,
+      "app.kubernetes.io/part-of": project,
+    };
+    let changed = false;
+    const set = (path: string[], names: string[]) => {
+      for (const name of names) {
+        const value = labelValue(known[name] ?? "");
+        if (value !== "" && setAbsent(args.props, [...path, "labels", name], value)) changed = true;
+      }
+    };
+    set(["metadata"], [...required, ...owners]);
+    const path = podSpecPath(args.type);
+    if (path !== undefined && path.length > 1) set([...path.slice(0, -1), "metadata"], required);
+    return changed ? args.props : undefined;
+  },
   validateResource: (args, report) => {
+    if (!isObject(args.type)) return;
     const { kind } = kubernetesType(args.type) ?? {};
-    // A list is no object, and a patch is of one that others made.
-    if (kind === undefined || kind.endsWith("List") || kind.endsWith("Patch")) return;
     const { required, owners } = args.getConfig<Config>();
     inspect(args, report, (resource) => {
       const labels = resource.at("metadata", "labels");
@@ -48,6 +71,20 @@ export const labelsPresent: ResourceValidationPolicy = {
     });
   },
 };
+
+/** A list is no object, and a patch is of one that others made. */
+function isObject(type: string): boolean {
+  const { kind } = kubernetesType(type) ?? {};
+  return kind !== undefined && !kind.endsWith("List") && !kind.endsWith("Patch");
+}
+
+/** What Kubernetes takes for the value of a label. */
+function labelValue(text: string): string {
+  return text
+    .replace(/[^\w.-]+/g, "-")
+    .slice(0, 63)
+    .replace(/^[^a-z\d]+|[^a-z\d]+$/gi, "");
+}
 
 function requireEach(labels: Field, required: string[]): void {
   for (const name of required) labels.at(name).check((value) => (isSet(value) ? [] : ["missing; set it"]));

@@ -1,6 +1,7 @@
 import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field, type Problems } from "../kubernetes/field";
-import { podMetadataOf, podSpecOf } from "../kubernetes/workloads";
+import { setAbsent } from "../kubernetes/remediation";
+import { podMetadataOf, podSpecOf, podSpecPath } from "../kubernetes/workloads";
 
 interface Config {
   /** Whether containers need a read-only root file system, which `restricted` does not ask for. */
@@ -18,6 +19,16 @@ export const podSecurity: ResourceValidationPolicy = {
       readOnlyRoot: { type: "boolean", default: true, description: "Containers need a read-only root file system." },
       serviceAccountTokens: { type: "boolean", default: false, description: "Pods may mount a token of the API." },
     },
+  },
+  // What is said is left as it is: it may be meant.
+  remediateResource: (args) => {
+    const path = podSpecPath(args.type);
+    if (path === undefined) return undefined;
+    const seccomp = setAbsent(args.props, [...path, "securityContext", "seccompProfile"], { type: "RuntimeDefault" });
+    const token =
+      !args.getConfig<Config>().serviceAccountTokens &&
+      setAbsent(args.props, [...path, "automountServiceAccountToken"], false);
+    return seccomp || token ? args.props : undefined;
   },
   validateResource: (args, report) => {
     inspect(args, report, (resource) => {

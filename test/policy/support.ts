@@ -45,9 +45,41 @@ export async function validate(
   { type, props, name = "resource", provider }: Inspected,
   config: Record<string, unknown> = {},
 ): Promise<Verdict> {
+  const args = validationArgs(policy, { type, props, name, provider }, config);
+  const violations: string[] = [];
+  try {
+    for (const validation of [policy.validateResource ?? []].flat()) {
+      await validation(args, (message) => violations.push(message));
+    }
+  } catch (error) {
+    if (!(error instanceof UnknownValueError)) throw error;
+    return { violations, advisory: (error as Error).message };
+  }
+  return { violations };
+}
+
+/**
+ * Runs a policy's remediation.
+ * @returns the properties as they are then; undefined when it left them alone.
+ */
+export async function remediate(
+  policy: ResourceValidationPolicy,
+  resource: Inspected,
+  config: Record<string, unknown> = {},
+): Promise<Record<string, unknown> | undefined> {
+  const props = structuredClone(resource.props);
+  const result = await policy.remediateResource?.(validationArgs(policy, { ...resource, props }, config));
+  return result === undefined ? undefined : props;
+}
+
+function validationArgs(
+  policy: ResourceValidationPolicy,
+  { type, props, name = "resource", provider }: Inspected,
+  config: Record<string, unknown>,
+): ResourceValidationArgs {
   const isType = typeCheck(type);
   const inputs = proxied(props);
-  const args: ResourceValidationArgs = {
+  return {
     type,
     props: inputs,
     urn: urn(type, name),
@@ -60,16 +92,6 @@ export async function validate(
     getConfig: <T extends object>() => ({ ...defaults(policy), ...config }) as T,
     notApplicable,
   };
-  const violations: string[] = [];
-  try {
-    for (const validation of [policy.validateResource ?? []].flat()) {
-      await validation(args, (message) => violations.push(message));
-    }
-  } catch (error) {
-    if (!(error instanceof UnknownValueError)) throw error;
-    return { violations, advisory: (error as Error).message };
-  }
-  return { violations };
 }
 
 /** Runs a policy of a whole stack, on resources by name; each violation begins with the name of its resource. */

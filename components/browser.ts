@@ -94,6 +94,13 @@ export function planBrowser(options: BrowserOptions, surroundings: BrowserSurrou
       fix: "at least 1Gi, or leave it out for 2Gi",
     });
   }
+  if (mebibytes(resources.requestsMemory ?? "512Mi", "browser.resources.requestsMemory") > limitMi) {
+    throw new ValidationFailed({
+      what: `${limitsMemory} is less than the request of ${resources.requestsMemory ?? "512Mi"}`,
+      where: "browser.resources.limitsMemory",
+      fix: "raise the limit, or lower requestsMemory",
+    });
+  }
   if (shared > limitMi / 2) {
     throw new ValidationFailed({
       what: `${sharedMemory} of shared memory is more than half of the memory limit of ${limitsMemory}, which it counts towards`,

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { stringify } from "yaml";
 import { ValidationFailed } from "./errors";
 import { ANY_HOST, assertHostNames, withoutCovered } from "./host-names";
+import { resolveImage } from "./images";
 import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
 
 /** The port of the filter's Pods: below 1024 only root may listen. Its Service has 53. */
@@ -46,6 +47,7 @@ export interface PlannedUpstream {
 
 /** The options with their defaults, checked. */
 export interface DnsFilterPlan {
+  image: string;
   allow: string[];
   deny: string[];
   upstreams: PlannedUpstream[];
@@ -109,6 +111,7 @@ export function planDnsFilter(options: DnsFilterOptions = {}): DnsFilterPlan {
   );
   const resolvers = upstreams.length === 0 ? [`tcp+udp:${clusterDns}`] : upstreams.map(({ resolver }) => resolver);
   return {
+    image: resolveImage("blocky", options.image, "dnsFilter.image"),
     allow,
     deny,
     upstreams: upstreams.map(({ address, port, protocols }) => ({ address, port, protocols })),

@@ -3,7 +3,6 @@ import type { types } from "@pulumi/kubernetes";
 import { ConfigMap } from "@pulumi/kubernetes/core/v1";
 import { isIPv6 } from "node:net";
 import { DNS_FILTER_POD_PORT, planDnsFilter, type DnsFilterOptions, type PlannedUpstream } from "./dns-filter-config";
-import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./openclaw/config";
 import type { Endpoint, PartArgs } from "./part";
@@ -64,7 +63,7 @@ export class DnsFilter extends pulumi.ComponentResource {
           protocol,
         })),
         egress: plan.upstreams.map(toUpstream),
-        containers: [blocky(resolveImage("blocky", args.image, "dnsFilter.image"), plan.resources)],
+        containers: [blocky(plan.image, plan.resources)],
         volumes: [{ name: "config", configMap: { name: config.metadata.name, defaultMode: 0o444 } }],
       },
       this,

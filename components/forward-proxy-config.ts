@@ -33,7 +33,7 @@ export interface PlannedListener extends Required<ForwardProxyListener> {
 }
 
 /** The ports of the cell's own components. A new one goes at the end. */
-const LISTENER_PORTS: Record<string, number> = {
+export const LISTENER_PORTS: Record<string, number> = {
   gateway: 3128,
   browser: 3129,
   "model-proxy": 3130,

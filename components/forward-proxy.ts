@@ -58,6 +58,7 @@ const RESOURCES: Required<ResourceOptions> = {
 
 /** The options with their defaults, checked. */
 export interface ForwardProxyPlan {
+  image: string;
   listeners: PlannedListener[];
   log: ForwardProxyLog;
   replicas: number;
@@ -92,6 +93,7 @@ export function planForwardProxy(options: ForwardProxyOptions = {}): ForwardProx
   const outward = listeners.filter(({ allowedHosts }) => allowedHosts.length > 0);
   const ports = outward.flatMap(({ allowedPorts, plainHttp }) => [...allowedPorts, ...(plainHttp ? [80] : [])]);
   return {
+    image: resolveImage("squid", options.image, "forwardProxy.image"),
     listeners,
     log: options.log ?? ForwardProxyLog.All,
     replicas,
@@ -159,7 +161,7 @@ export class ForwardProxy extends pulumi.ComponentResource {
           ...egressTo(toPublic, "forwardProxy"),
           ...internal.map((endpoint) => egressToPart(instance, endpoint)),
         ],
-        containers: [squid(resolveImage("squid", args.image, "forwardProxy.image"), plan)],
+        containers: [squid(plan)],
         volumes: [
           { name: "config", configMap: { name: config.metadata.name, defaultMode: 0o444 } },
           // Squid lays tables out there that several processes of it would share; it counts as memory.
@@ -239,7 +241,7 @@ function internalDestinations(
     );
 }
 
-function squid(image: string, { listeners, resources }: ForwardProxyPlan): types.input.core.v1.Container {
+function squid({ image, listeners, resources }: ForwardProxyPlan): types.input.core.v1.Container {
   const probe = { tcpSocket: { port: listeners[0]?.port ?? 0 }, timeoutSeconds: 3 };
   return {
     name: "squid",

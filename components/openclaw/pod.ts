@@ -121,7 +121,12 @@ export function assertMemory(requestMi: number, limitMi: number): void {
       `gateway.resources.limitsMemory is ${Math.round(limitMi)}Mi, and the gateway is killed for memory below: at least 2Gi`,
     );
   if (limitMi < requestMi) problems.push("gateway.resources.limitsMemory is less than requestsMemory");
-  if (problems.length > 0) throw new ValidationFailed({ what: problems.join("\n  "), where: "the gateway's memory" });
+  if (problems.length > 0)
+    throw new ValidationFailed({
+      what: problems.join("\n  "),
+      where: "gateway.resources",
+      fix: "leave them out for 1Gi and 2Gi",
+    });
 }
 
 /**

@@ -11,7 +11,7 @@ import type { SecretKey } from "./secrets";
 import { SEARCH_AGENT, type AgentStackPlan } from "./agent-stack-plan";
 import { DnsFilter } from "./dns-filter";
 import { ForwardProxy } from "./forward-proxy";
-import type { GatewayConnections } from "./gateway-connections";
+import type { GatewayConnections, GatewayHooks } from "./gateway-connections";
 import { ModelProxy } from "./model-proxy";
 import { MODEL_PROXY_PORT } from "./model-proxy-config";
 import { GATEWAY_PORT } from "./openclaw/config";
@@ -176,7 +176,7 @@ export class AgentStackParts {
         }),
       ...(search && { search: { endpoint: search.endpoint, token: search.token } }),
       ...(forwardProxy && { forwardProxy: forwardProxy.endpointFor("gateway") }),
-      ...(messaging && { hooks: { token: messaging.relay.hooksToken } }),
+      ...(messaging && { hooks: hooksOfRelay(messaging.relay, args.messaging?.relay?.agent) }),
       ...(collector && { telemetry: { endpoint: collector.endpoint, attributes: { "service.namespace": name } } }),
     };
   }
@@ -215,6 +215,15 @@ export class AgentStackParts {
     );
     return { broker, relay };
   }
+}
+
+/** The relay starts turns of one agent, and takes the gateway's events where that is on. */
+function hooksOfRelay({ hooksToken, events, eventsToken }: MessageRelay, agent: string | undefined): GatewayHooks {
+  return {
+    token: hooksToken,
+    agent,
+    ...(events && eventsToken && { events: { endpoint: events, token: eventsToken } }),
+  };
 }
 
 /** A public name that no part has a use for. */

@@ -10,15 +10,16 @@ import { TlsFrom } from "./certificate";
 import { planEntry, type EntryPlan } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
-import type { ExternalSecretsOptions } from "./external-secrets";
 import { FORWARD_PROXY, planForwardProxy } from "./forward-proxy";
-import type { ForwardProxyListener } from "./forward-proxy-config";
+import { LISTENER_PORTS, type ForwardProxyListener } from "./forward-proxy-config";
+import { hooksOf } from "./gateway-connections";
 import { planGateway } from "./gateway-plan";
 import { assertHostNames, withoutCovered } from "./host-names";
 import { planMessageBroker } from "./message-broker";
 import { planMessageRelay } from "./message-relay-plan";
 import { ModelCache, ModelDatabase, ModelMode, type ModelProxyOptions } from "./model-proxy-options";
 import { planModelProxy } from "./model-proxy-plan";
+import { DEFAULT_AGENT } from "./openclaw/hooks";
 import type { OpenClawModel } from "./openclaw/options";
 import { planSearch } from "./search-plan";
 import { planTelemetry } from "./telemetry";
@@ -68,6 +69,14 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
       ...(forwardProxy && { forwardProxy: { component: FORWARD_PROXY, host: `${name}-forward-proxy`, port: 1 } }),
     });
 
+  if (args.search) assertSearch(args, hasVault);
+  if (vault.gitSync?.egress.length === 0) {
+    throw new ValidationFailed({
+      what: "nothing opens the way to the git host",
+      where: "vault.gitSync.egress",
+      fix: "add a rule with its addresses",
+    });
+  }
   const modelProxy = args.modelProxy && withSearchKey(args.modelProxy, args);
   const modelPlan =
     modelProxy &&
@@ -82,15 +91,9 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
   const embeddingModel = models.find(([, { mode }]) => mode === ModelMode.Embedding)?.[0];
 
   const browser = args.browser && planBrowser(args.browser, { forwardProxy });
-  if (args.messaging) assertMessaging(args.messaging, externalSecrets);
+  if (args.messaging) assertMessaging(args.messaging, args);
   if (args.adminAccess) planAdminAccess(args.adminAccess, externalSecrets);
   if (args.diagnostics) planDiagnostics(args.diagnostics);
-  if (args.search)
-    assertSearch(
-      args,
-      hasVault,
-      models.map(([id]) => id),
-    );
   planGateway(args.gateway ?? {}, {
     environment,
     publicOrigin: entry?.origin,
@@ -104,10 +107,13 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
       search: args.search && "/mcp",
       forwardProxy,
       telemetry: hasTelemetry,
-      hooks: args.messaging !== undefined,
+      hooks: args.messaging && hooksOf(args.messaging.relay?.agent, args.messaging.relay?.events),
     },
   });
+  assertProvidersReachable(args);
 
+  const components = componentsOf(args, hasTelemetry);
+  assertListeners(args, components);
   const listeners = forwardProxy ? listenersOf(args, modelPlan?.allowedHosts, browser?.allowedHosts) : [];
   if (forwardProxy) planForwardProxy({ ...args.forwardProxy, listeners });
   const dnsFilter = args.dnsFilter && {
@@ -130,7 +136,7 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
     hasVault,
     hasTelemetry,
     entry,
-    components: componentsOf(args, hasTelemetry),
+    components,
     listeners,
     dnsFilter,
     modelProxy,
@@ -183,29 +189,91 @@ function withSearchKey(modelProxy: ModelProxyOptions, { search }: AgentStackArgs
   return { ...modelProxy, agents: { main: {}, [SEARCH_AGENT]: { models }, ...modelProxy.agents } };
 }
 
-function assertSearch(
-  { search = {}, modelProxy, externalSecrets }: AgentStackArgs,
-  hasVault: boolean,
-  models: string[],
-): void {
+function assertSearch({ search = {}, modelProxy, externalSecrets }: AgentStackArgs, hasVault: boolean): void {
   planSearch(search, { vault: hasVault, modelProxy: modelProxy !== undefined, externalSecrets });
+  const models = modelProxy?.models ?? {};
   for (const option of ["embeddingModel", "rerankModel"] as const) {
     const model = search[option];
-    if (model === undefined || models.includes(model)) continue;
+    if (model === undefined) continue;
+    const known = models[model];
+    if (known !== undefined && (option !== "embeddingModel" || known.mode === ModelMode.Embedding)) continue;
     throw new ValidationFailed({
-      what: `the model proxy has no model ${model}`,
+      what: known === undefined ? `the model proxy has no model ${model}` : `${model} is a chat model`,
       where: `search.${option}`,
-      fix: `use one of modelProxy.models: ${models.join(", ") || "none"}`,
+      fix:
+        known === undefined
+          ? `use one of modelProxy.models: ${Object.keys(models).join(", ") || "none"}`
+          : `name a model for embeddings, or set modelProxy.models.${model}.mode to embedding`,
     });
   }
 }
 
 function assertMessaging(
   { broker = {}, relay = {} }: MessagingOptions,
-  externalSecrets?: ExternalSecretsOptions,
+  { gateway, externalSecrets }: AgentStackArgs,
 ): void {
   const { storageBytes, maxPayloadBytes, subscribers } = planMessageBroker(broker, externalSecrets);
   planMessageRelay(relay, { storageBytes, maxPayloadBytes, subscribers, externalSecrets });
+  const declared = Object.keys(gateway?.openclaw?.agents?.entries ?? {});
+  const agents = declared.length === 0 ? [DEFAULT_AGENT] : declared;
+  const { agent = DEFAULT_AGENT } = relay;
+  if (agents.includes(agent)) return;
+  throw new ValidationFailed({
+    what: `the gateway has no agent ${agent}, and would refuse every message`,
+    where: "messaging.relay.agent",
+    fix: `name one that it has (${agents.join(", ")}), or declare it in gateway.openclaw.agents.entries`,
+  });
+}
+
+/** Default deny would keep a model provider silent for ever. */
+function assertProvidersReachable({ gateway, forwardProxy }: AgentStackArgs): void {
+  const [id] = Object.keys(gateway?.openclaw?.models?.providers ?? {});
+  if (id === undefined || forwardProxy !== undefined || (gateway?.egress ?? []).length > 0) return;
+  throw new ValidationFailed({
+    what: "the gateway can reach no provider outside of the cell",
+    where: `gateway.openclaw.models.providers.${id}`,
+    fix: "switch the forward proxy on, give gateway.egress rules, or use the model proxy",
+  });
+}
+
+/** The public hosts of the model providers that the gateway asks itself. */
+function providerHosts({ gateway }: AgentStackArgs): string[] {
+  const providers = Object.values(gateway?.openclaw?.models?.providers ?? {});
+  return publicNames(providers.map(({ baseUrl }) => hostOf(baseUrl)));
+}
+
+/** Without addresses, and without the cluster's own names, which resolve in any case. */
+function publicNames(hosts: (string | undefined)[]): string[] {
+  return hosts.filter(
+    (host) => host !== undefined && isIP(host) === 0 && host.includes(".") && !/\.svc(\.|$)/.test(host),
+  ) as string[];
+}
+
+/** A listener that is there twice, or for a part that is not there, would be forgotten without a word. */
+function assertListeners(args: AgentStackArgs, components: string[]): void {
+  const { forwardProxy, telemetry } = args;
+  const listeners = forwardProxy?.listeners ?? [];
+  const fail = (what: string, fix: string): never => {
+    throw new ValidationFailed({ what, where: "forwardProxy.listeners", fix });
+  };
+  for (const { component } of listeners) {
+    if (listeners.filter((other) => other.component === component).length > 1) {
+      fail(`two listeners with component ${component}`, "put everything of a component in one listener");
+    }
+    if (component in LISTENER_PORTS && !components.includes(component)) {
+      fail(`the cell has no ${component} that would use it`, "remove the listener, or switch that part on");
+    }
+  }
+  if (forwardProxy === undefined || telemetry?.external === undefined) return;
+  const { protocol, port } = new URL(telemetry.external.endpoint);
+  const { allowedPorts = [443], plainHttp = false } =
+    listeners.find(({ component }) => component === "telemetry-collector") ?? {};
+  if (protocol === "https:" ? allowedPorts.includes(Number(port || 443)) : plainHttp && port === "") return;
+  throw new ValidationFailed({
+    what: "the forward proxy lets the collector through to port 443 by https alone",
+    where: "telemetry.external.endpoint",
+    fix: "add the component telemetry-collector to forwardProxy.listeners, with allowedPorts or plainHttp as the endpoint needs them",
+  });
 }
 
 /** What each part may reach through the forward proxy: what its own options imply, and what the options of the proxy add. */
@@ -217,7 +285,11 @@ function listenersOf(
   const { gateway, browser, telemetry } = args;
   // A browser in the gateway's Pod has the gateway's network, and so its port.
   const sidecar = browser?.mode === BrowserMode.Sidecar;
-  const gatewayHosts = [...channelHosts(gateway?.channels ?? {}), ...(sidecar ? (browserHosts ?? []) : [])];
+  const gatewayHosts = [
+    ...channelHosts(gateway?.channels ?? {}),
+    ...providerHosts(args),
+    ...(sidecar ? (browserHosts ?? []) : []),
+  ];
   const implied = new Map<string, string[]>([["gateway", gatewayHosts]]);
   if (modelHosts !== undefined) implied.set("model-proxy", modelHosts);
   if (browserHosts !== undefined && !sidecar) implied.set("browser", browserHosts);
@@ -235,19 +307,17 @@ function listenersOf(
 }
 
 /** Names that parts reach without the forward proxy, and so have to resolve. */
-function directHosts({ vault, modelProxy, telemetry, forwardProxy, adminAccess }: AgentStackArgs): string[] {
-  const hosts = [
+function directHosts(args: AgentStackArgs): string[] {
+  const { vault, modelProxy, telemetry, forwardProxy, adminAccess } = args;
+  return publicNames([
     // The coordination server, and the relays that it names.
     adminAccess && ".tailscale.com",
     vault?.gitSync && hostOf(vault.gitSync.repository),
     modelProxy?.database?.external?.host,
     modelProxy?.cache?.external?.host,
     forwardProxy === undefined && telemetry?.external ? hostOf(telemetry.external.endpoint) : undefined,
-  ];
-  // The cluster's own names resolve in any case.
-  return hosts.filter(
-    (host) => host !== undefined && isIP(host) === 0 && host.includes(".") && !/\.svc(\.|$)/.test(host),
-  ) as string[];
+    ...(forwardProxy === undefined ? providerHosts(args) : []),
+  ]);
 }
 
 function hostOf(url: string): string | undefined {

@@ -7,12 +7,20 @@ import type { GatewaySidecars } from "./gateway-pod";
 import { selectorLabels } from "./labels";
 import { egressToPart } from "./network";
 import {
-  HOOKS_TOKEN_ENV,
+  localUrl,
   MODEL_PROXY_KEY_ENV,
   SEARCH_TOKEN_ENV,
   type ConnectedPart,
   type Connections,
 } from "./openclaw/connections";
+import {
+  DEFAULT_AGENT,
+  EVENTS_HOOK_DIR,
+  EVENTS_TOKEN_ENV,
+  EVENTS_URL_ENV,
+  HOOKS_TOKEN_ENV,
+  type HooksConfigArgs,
+} from "./openclaw/hooks";
 import type { OpenClawModel } from "./openclaw/options";
 import type { Endpoint } from "./part";
 import { secretEnv, type SecretKey } from "./secrets";
@@ -47,10 +55,22 @@ export interface GatewayTelemetry {
   attributes?: Record<string, string>;
 }
 
-/** Who may start agent turns through the gateway's hooks. */
+/** Where the gateway posts what it received and sent. */
+export interface GatewayEvents {
+  /** Where they are taken, at `/events`. */
+  endpoint: Endpoint;
+  /** The token that the gateway presents. */
+  token: SecretKey;
+}
+
+/** Who may start agent turns through the gateway's hooks, and who is told of messages. */
 export interface GatewayHooks {
   /** The token that a caller presents; it must not be the gateway's own. */
   token: SecretKey;
+  /** The agent that turns may be started of. Default: `main`. */
+  agent?: string;
+  /** Who is told of every message that the gateway received or sent. Default: nobody. */
+  events?: GatewayEvents;
 }
 
 /** The other parts of a cell that a gateway uses. Each of them adds its config, its environment and its egress rule. */
@@ -80,19 +100,25 @@ export function connectionsOf(args: GatewayConnections): Connections {
     search: search && (search.path ?? "/mcp"),
     forwardProxy: forwardProxy !== undefined,
     telemetry: telemetry !== undefined,
-    hooks: hooks !== undefined,
+    hooks: hooks && hooksOf(hooks.agent, hooks.events !== undefined),
   };
+}
+
+/** The hooks as the config has them. */
+export function hooksOf(agent = DEFAULT_AGENT, events = false): HooksConfigArgs {
+  return { agents: [agent], ...(events && { eventsHookDir: EVENTS_HOOK_DIR }) };
 }
 
 /** Where the connected parts are. */
 export function connectedParts(args: GatewayConnections): Partial<Record<ConnectedPart, Endpoint>> {
-  const { browser, modelProxy, search, forwardProxy, telemetry } = args;
+  const { browser, modelProxy, search, forwardProxy, telemetry, hooks } = args;
   return {
     ...(browser && { browser }),
     ...(modelProxy && { modelProxy: modelProxy.endpoint }),
     ...(search && { search: search.endpoint }),
     ...(forwardProxy && { forwardProxy }),
     ...(telemetry && { telemetry: telemetry.endpoint }),
+    ...(hooks?.events && { events: hooks.events.endpoint }),
   };
 }
 
@@ -111,6 +137,7 @@ export function connectionEnv(args: GatewayConnections): types.input.core.v1.Env
     .sort();
   return [
     ...(attributes.length === 0 ? [] : [{ name: "OTEL_RESOURCE_ATTRIBUTES", value: attributes.join(",") }]),
+    ...(args.hooks?.events ? [{ name: EVENTS_URL_ENV, value: localUrl("events", "/events") }] : []),
     ...Object.entries(connectionSecrets(args)).map(([name, key]) => secretEnv(name, key)),
   ];
 }
@@ -121,6 +148,7 @@ export function connectionSecrets({ modelProxy, search, hooks }: GatewayConnecti
     ...(modelProxy && { [MODEL_PROXY_KEY_ENV]: modelProxy.key }),
     ...(search && { [SEARCH_TOKEN_ENV]: search.token }),
     ...(hooks && { [HOOKS_TOKEN_ENV]: hooks.token }),
+    ...(hooks?.events && { [EVENTS_TOKEN_ENV]: hooks.events.token }),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   probeCommand,
   PROBE_TIMEOUT_SECONDS,
 } from "./openclaw/pod";
+import type { GatewayMounts } from "./gateway-events";
 import { gitSyncContainer, gitSyncVolume, type GitSyncOptions } from "./git-sync";
 import { restrictedContainer } from "./pod-security";
 import { secretEnv, type SecretReference } from "./secrets";
@@ -57,7 +58,9 @@ interface GatewayPodArgs {
   sidecars: GatewaySidecars;
   configMap: Input<string>;
   /** The agents' workspaces and texts. */
-  content: { volumes: types.input.core.v1.Volume[]; volumeMounts: types.input.core.v1.VolumeMount[] };
+  content: GatewayMounts;
+  /** The hook that tells the relay of messages. */
+  eventsHook: GatewayMounts | undefined;
   stateClaim: Input<string>;
   vaultClaim: Input<string> | undefined;
   gitSync: { instance: string; options: GitSyncOptions; credential: SecretReference } | undefined;
@@ -93,6 +96,7 @@ export function gatewayPod(
           { name: "tmp", mountPath: "/tmp" },
           ...(args.vaultClaim === undefined ? [] : [{ name: "vault", mountPath: VAULT_PATH, subPath: VAULT_NOTES }]),
           ...args.content.volumeMounts,
+          ...(args.eventsHook?.volumeMounts ?? []),
         ],
       },
       ...(args.gitSync === undefined
@@ -109,6 +113,7 @@ export function gatewayPod(
       ...(args.gitSync === undefined ? [] : [gitSyncVolume]),
       ...args.sidecars.volumes,
       ...args.content.volumes,
+      ...(args.eventsHook?.volumes ?? []),
     ],
   };
 }

@@ -10,8 +10,7 @@ import {
   RELAY_MONITORING_PORT,
   type BrokerUser,
 } from "./messaging";
-import { HOOKS_TOKEN_ENV } from "./openclaw/connections";
-import { EVENTS_TOKEN_ENV, HOOKS_PATH } from "./openclaw/hooks";
+import { EVENTS_TOKEN_ENV, HOOKS_PATH, HOOKS_TOKEN_ENV } from "./openclaw/hooks";
 import type { JsonObject, JsonValue } from "./openclaw/json";
 
 /** The variables that the configs take addresses from, so that these may be outputs. */

@@ -5,6 +5,7 @@ import { inboundConfig, outboundConfig, redriveConfig, serviceConfig, setupConfi
 import { ackWaits, HEADER_BYTES, type RelayConfigArgs } from "./message-streams";
 import { wholeNumber } from "./messaging";
 import { configHash } from "./openclaw/config";
+import { DEFAULT_AGENT } from "./openclaw/hooks";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
 import { assertSecret, SecretFrom, type SecretOptions } from "./secrets";
 
@@ -86,7 +87,7 @@ export function planMessageRelay(
     });
   }
   const args: RelayConfigArgs = {
-    agent: options.agent ?? "main",
+    agent: options.agent ?? DEFAULT_AGENT,
     turnTimeoutSeconds: number("turnTimeoutSeconds", 120, 1, 3600),
     retryDelaysSeconds: retryDelaysSeconds.map((delay) => wholeNumber(delay, 1, 86400, where("retryDelaysSeconds"))),
     maxInFlight: number("maxInFlight", 64, 1, 1024),

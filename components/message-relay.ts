@@ -1,15 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { CronJob } from "@pulumi/kubernetes/batch/v1";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { ConfigMap, ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { BROKER_ADDRESS_ENV, GATEWAY_URL_ENV, SHUTDOWN_SECONDS } from "./message-relay-config";
 import { planMessageRelay, type MessageRelayOptions } from "./message-relay-plan";
 import { passwordEnv, RELAY_EVENTS_PORT, RELAY_MONITORING_PORT, type BrokerUser } from "./messaging";
 import { egressToDns, egressToPart } from "./network";
-import { HOOKS_TOKEN_ENV } from "./openclaw/connections";
-import { EVENTS_TOKEN_ENV } from "./openclaw/hooks";
+import { EVENTS_TOKEN_ENV, HOOKS_TOKEN_ENV } from "./openclaw/hooks";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer, restrictedPod } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -195,8 +194,10 @@ export class MessageRelay extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    const account = new ServiceAccount(name, { metadata, automountServiceAccountToken: false }, { parent: this });
     const spec: types.input.core.v1.PodSpec = {
       ...pod,
+      serviceAccountName: account.metadata.name,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       restartPolicy: "Never",

@@ -18,6 +18,7 @@ import {
   connectionsOf,
   type GatewayConnections,
 } from "./gateway-connections";
+import { eventsHookMounts } from "./gateway-events";
 import { egressToDns, podsOf, type EgressRule } from "./network";
 import { GIT_CREDENTIAL_ENV, sealedGitSync, type GitSyncOptions } from "./git-sync";
 import { gatewayPod, type GatewayResources } from "./gateway-pod";
@@ -246,6 +247,9 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         sidecars,
         configMap: configMap.metadata.name,
         content: contentMounts(Object.keys(openclaw.agents?.entries ?? {}), contents),
+        eventsHook:
+          args.hooks?.events &&
+          eventsHookMounts(name, { namespace: args.namespace, labels: labelsFor(Owner.App) }, this),
         stateClaim: claim.metadata.name,
         vaultClaim: args.vaultClaim,
         gitSync,

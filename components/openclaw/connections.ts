@@ -1,3 +1,4 @@
+import { hooksConfig, type HooksConfigArgs } from "./hooks";
 import type { JsonObject } from "./json";
 import { OpenClawModelApi, OpenClawModelInput, type OpenClawMemorySearch, type OpenClawModel } from "./options";
 import { envSecret } from "./secret-ref";
@@ -10,13 +11,18 @@ import { envSecret } from "./secret-ref";
  */
 
 /** Where the forwarder listens for each part, on 127.0.0.1. */
-export const LOCAL_PORTS = { browser: 9222, modelProxy: 4000, search: 8080, forwardProxy: 3128, telemetry: 4318 };
+export const LOCAL_PORTS = {
+  browser: 9222,
+  modelProxy: 4000,
+  search: 8080,
+  forwardProxy: 3128,
+  telemetry: 4318,
+  events: 4196,
+};
 
 /** A part that the gateway connects to. */
 export type ConnectedPart = keyof typeof LOCAL_PORTS;
 
-/** The environment variable that carries the token of the hooks: OpenClaw takes no SecretRef there. */
-export const HOOKS_TOKEN_ENV = "OPENCLAW_HOOKS_TOKEN";
 /** The id of the model proxy among the config's model providers. */
 export const MODEL_PROXY_PROVIDER = "litellm";
 /** The environment variable that carries the gateway's key for the model proxy. */
@@ -42,7 +48,7 @@ export interface Connections {
   search?: string;
   forwardProxy?: boolean;
   telemetry?: boolean;
-  hooks?: boolean;
+  hooks?: HooksConfigArgs;
 }
 
 /** What follows from the connections: options and `extraConfig` may refine the first, and not change the second. */
@@ -70,7 +76,7 @@ export function connectionsConfig(connections: Connections): ConnectionsConfig {
         proxy: { enabled: true, proxyUrl: localUrl("forwardProxy"), loopbackMode: "gateway-only" },
       }),
       ...(telemetry && telemetryConfig()),
-      ...(hooks && { hooks: { enabled: true, token: `\${${HOOKS_TOKEN_ENV}}`, allowRequestSessionKey: false } }),
+      ...(hooks && hooksConfig(hooks)),
     },
   };
 }
@@ -146,6 +152,7 @@ export function modelEntry({ id, name, reasoning, input, contextWindow, maxToken
   };
 }
 
-function localUrl(part: ConnectedPart, path = ""): string {
+/** Where a connected part is found from the gateway. */
+export function localUrl(part: ConnectedPart, path = ""): string {
   return `http://127.0.0.1:${String(LOCAL_PORTS[part])}${path}`;
 }

@@ -1,12 +1,20 @@
-import { HOOKS_TOKEN_ENV } from "./connections";
 import type { JsonObject } from "./json";
+
+/** The agent of a gateway that declares none. */
+export const DEFAULT_AGENT = "main";
 
 /** Where the gateway takes turns from other programs. */
 export const HOOKS_PATH = "/hooks";
 
+/** The environment variable that carries the token of the hooks: OpenClaw takes no SecretRef there. */
+export const HOOKS_TOKEN_ENV = "OPENCLAW_HOOKS_TOKEN";
+
 /** The environment variables by which the gateway's events find the relay. */
 export const EVENTS_URL_ENV = "CLAWFLEET_EVENTS_URL";
 export const EVENTS_TOKEN_ENV = "CLAWFLEET_EVENTS_TOKEN";
+
+/** Where `eventsHookFiles` are in the gateway's container. */
+export const EVENTS_HOOK_DIR = "/etc/openclaw-events";
 
 /** What the gateway's hooks are made of. */
 export interface HooksConfigArgs {

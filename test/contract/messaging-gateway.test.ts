@@ -4,9 +4,8 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gatewayConfig, GATEWAY_TOKEN_ENV, providerKeyEnv } from "../../components/openclaw/config";
-import { HOOKS_TOKEN_ENV } from "../../components/openclaw/connections";
 import { mergePatch } from "../../components/openclaw/extra-config";
-import { EVENTS_TOKEN_ENV, EVENTS_URL_ENV, eventsHookFiles, hooksConfig } from "../../components/openclaw/hooks";
+import { EVENTS_TOKEN_ENV, EVENTS_URL_ENV, eventsHookFiles, HOOKS_TOKEN_ENV } from "../../components/openclaw/hooks";
 import type { OpenClawConfig } from "../../components/openclaw/validate";
 import { modelStandIn, type ModelStandIn } from "../support/http-stand-ins";
 import { Messaging, until } from "../support/messaging";
@@ -97,11 +96,11 @@ describe("messages through the real broker, relay and OpenClaw gateway", functio
       dmPolicy: "allowlist",
       allowFrom: ["42"],
     };
-    const config = mergePatch(gatewayConfig(options, { environment: "dev", port }), {
-      ...hooksConfig({
-        agents: ["main"],
-        eventsHookDir: mounted(join(messaging.root, "events-hook"), eventsHookFiles()),
-      }),
+    const hooks = {
+      agents: ["main"],
+      eventsHookDir: mounted(join(messaging.root, "events-hook"), eventsHookFiles()),
+    };
+    const config = mergePatch(gatewayConfig(options, { environment: "dev", port, connections: { hooks } }), {
       channels: { telegram: channel },
       plugins: { entries: { telegram: { enabled: true } } },
     }) as OpenClawConfig;

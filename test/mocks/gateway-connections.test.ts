@@ -33,7 +33,13 @@ const CONNECTIONS: Required<
     endpoint: { component: "telemetry-collector", host: "fd00::7", port: 4318 },
     attributes: { "service.namespace": "cell", "clawfleet.contract.version": "1, draft" },
   },
-  hooks: { token: key("cell-relay-hooks") },
+  hooks: {
+    token: key("cell-relay-hooks"),
+    events: {
+      endpoint: { component: "message-relay", host: "cell-relay", port: 8080 },
+      token: key("cell-relay-events"),
+    },
+  },
 };
 
 interface Policy {
@@ -78,6 +84,7 @@ describe("a gateway's connections to the other parts", () => {
       ["search", 8080],
       ["forward-proxy", 3128],
       ["telemetry-collector", 4318],
+      ["message-relay", 8080],
     ]);
   });
 
@@ -85,7 +92,7 @@ describe("a gateway's connections to the other parts", () => {
     const recorder = await recordGateway(CONNECTIONS);
     assert.equal(
       rules(recorder),
-      "9222=10.96.3.4:9222 4000=cell-model-proxy:4000 8080=cell-search:8080 3128=cell-forward-proxy:3128 4318=[fd00::7]:4318",
+      "9222=10.96.3.4:9222 4000=cell-model-proxy:4000 8080=cell-search:8080 3128=cell-forward-proxy:3128 4318=[fd00::7]:4318 4196=cell-relay:8080",
     );
     const { browser, models, mcp, proxy, diagnostics } = config(recorder) as {
       browser: { attachOnly: boolean; profiles: { cell: object } };
@@ -121,7 +128,7 @@ describe("a gateway's connections to the other parts", () => {
   it("have their secrets in the environment, by reference, and roll the Pod with them", async () => {
     const recorder = await recordGateway(CONNECTIONS);
     const references = gatewayEnv(recorder).filter(({ name }) =>
-      ["LITELLM_API_KEY", "SEARCH_TOKEN", "OPENCLAW_HOOKS_TOKEN"].includes(name),
+      ["LITELLM_API_KEY", "SEARCH_TOKEN", "OPENCLAW_HOOKS_TOKEN", "CLAWFLEET_EVENTS_TOKEN"].includes(name),
     );
     assert.deepEqual(references, [
       {
@@ -130,13 +137,54 @@ describe("a gateway's connections to the other parts", () => {
       },
       { name: "SEARCH_TOKEN", valueFrom: { secretKeyRef: { name: "cell-search-token", key: "token" } } },
       { name: "OPENCLAW_HOOKS_TOKEN", valueFrom: { secretKeyRef: { name: "cell-relay-hooks", key: "token" } } },
+      { name: "CLAWFLEET_EVENTS_TOKEN", valueFrom: { secretKeyRef: { name: "cell-relay-events", key: "token" } } },
     ]);
     assert.equal(
       secretVersions(recorder),
-      "LITELLM_API_KEY=1,OPENCLAW_GATEWAY_TOKEN=1,OPENCLAW_HOOKS_TOKEN=1,SEARCH_TOKEN=1",
+      "CLAWFLEET_EVENTS_TOKEN=1,LITELLM_API_KEY=1,OPENCLAW_GATEWAY_TOKEN=1,OPENCLAW_HOOKS_TOKEN=1,SEARCH_TOKEN=1",
     );
     const rotated = await recordGateway({ ...CONNECTIONS, hooks: { token: key("cell-relay-hooks", 2) } });
     assert.match(secretVersions(rotated) ?? "", /OPENCLAW_HOOKS_TOKEN=2/);
+  });
+
+  it("let the relay start turns of one agent, and tell it nothing unless it takes events", async () => {
+    const hooks = async (given: OpenClawGatewayArgs["hooks"]) =>
+      (config(await recordGateway({ hooks: given })) as { hooks?: Record<string, unknown> }).hooks;
+    const token = key("cell-relay-hooks");
+    assert.equal(await hooks(undefined), undefined);
+    assert.deepEqual(await hooks({ token, agent: "writer" }), {
+      enabled: true,
+      token: "${OPENCLAW_HOOKS_TOKEN}",
+      path: "/hooks",
+      allowedAgentIds: ["writer"],
+      allowRequestSessionKey: false,
+      internal: { enabled: false },
+    });
+    const without = await recordGateway({ hooks: { token } });
+    assert.deepEqual(reached(without), [["DNS", 53]]);
+    assert.ok(!without.list().some((resource) => resource.includes("events-hook")));
+  });
+
+  it("mount the hook that tells the relay of messages, read-only, and have it post through the forwarder", async () => {
+    const recorder = await recordGateway({ hooks: CONNECTIONS.hooks });
+    const { allowedAgentIds, internal } = (config(recorder) as { hooks: Record<string, unknown> }).hooks;
+    assert.deepEqual(allowedAgentIds, ["main"]);
+    const { load } = internal as { load: { extraDirs: string[] } };
+    const { inputs } = recorder.get("kubernetes:core/v1:ConfigMap", "gw-events-hook");
+    const { name } = inputs.metadata as { name: string };
+    assert.match(name, /^gw-events-hook-[0-9a-f]{12}$/);
+    assert.equal(inputs.immutable, true);
+    assert.deepEqual(Object.keys(inputs.data as object).sort(), ["HOOK.md", "handler.js"]);
+    const { containers, volumes } = pod(recorder, "gw");
+    const volume = volumes.find((one) => one.name === "events-hook");
+    assert.deepEqual(volume, { name: "events-hook", configMap: { name, defaultMode: 0o444 } });
+    assert.deepEqual(
+      containers[0]?.volumeMounts.find((mount) => mount.name === "events-hook"),
+      { name: "events-hook", mountPath: load.extraDirs[0], readOnly: true },
+    );
+    const url = gatewayEnv(recorder).find(({ name: variable }) => variable === "CLAWFLEET_EVENTS_URL");
+    assert.equal(url?.value, "http://127.0.0.1:4196/events");
+    assert.equal(rules(recorder), "4196=cell-relay:8080");
   });
 
   it("pain 5: a browser's new address rolls the Pod, and leaves the config as it is", async () => {
@@ -223,6 +271,7 @@ describe("a gateway's connections to the other parts", () => {
     { mcp: { servers: { search: { url: "http://192.0.2.9/mcp" } } } },
     { diagnostics: { otel: { enabled: false } } },
     { hooks: { token: "literal" } },
+    { hooks: { allowedAgentIds: ["*"] } },
   ]) {
     it(`cannot be changed by extraConfig ${JSON.stringify(patch)}`, async () => {
       await assert.rejects(

@@ -184,6 +184,7 @@ describe("MessageRelay", () => {
         "kubernetes:batch/v1:CronJob relay-redrive",
         "kubernetes:core/v1:Service relay",
         "kubernetes:core/v1:ServiceAccount relay",
+        "kubernetes:core/v1:ServiceAccount relay-redrive",
         `${POLICY} relay`,
         `${POLICY} relay-redrive`,
         "kubernetes:policy/v1:PodDisruptionBudget relay",
@@ -224,6 +225,8 @@ describe("MessageRelay", () => {
       spec: { suspend: boolean; jobTemplate: { spec: { template: { spec: PodSpec } } } };
     };
     assert.equal(spec.suspend, true);
+    const { serviceAccountName, automountServiceAccountToken } = spec.jobTemplate.spec.template.spec;
+    assert.deepEqual([serviceAccountName, automountServiceAccountToken], ["relay-redrive", false]);
     for (const container of spec.jobTemplate.spec.template.spec.containers) assertHardened(container);
   });
 

@@ -18,8 +18,7 @@ import {
 } from "../../components/message-relay-config";
 import type { RelayConfigArgs } from "../../components/message-streams";
 import { BROKER_USERS, inboxPrefix, passwordEnv } from "../../components/messaging";
-import { HOOKS_TOKEN_ENV } from "../../components/openclaw/connections";
-import { EVENTS_TOKEN_ENV } from "../../components/openclaw/hooks";
+import { EVENTS_TOKEN_ENV, HOOKS_TOKEN_ENV } from "../../components/openclaw/hooks";
 import { ensureTools } from "../../engine/toolchain";
 import { freePort, secret } from "./openclaw";
 

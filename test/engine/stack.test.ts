@@ -20,6 +20,7 @@ function config(options: { logLevel?: string; tokenVersion?: number; gatewayApi?
       gateway: {
         token: { version: options.tokenVersion ?? 1 },
         providerKeys: { openai: { from: "value", configKey: "openai" } },
+        egress: [{ cidr: "198.51.100.0/24" }],
         openclaw: {
           logLevel: options.logLevel ?? "info",
           models: { providers: { openai: { baseUrl: "https://models.example.com/v1", models: [{ id: "gpt-4o" }] } } },

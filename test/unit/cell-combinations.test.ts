@@ -5,7 +5,7 @@ import { TlsFrom } from "../../components/certificate";
 import { Environment } from "../../components/environment";
 import { ValidationFailed } from "../../components/errors";
 import { ModelDatabase, ModelMode } from "../../components/model-proxy-options";
-import { TelemetryMode } from "../../components/telemetry";
+import { TelemetryMode } from "../../components/telemetry-mode";
 
 type Args = Partial<AgentStackArgs>;
 

@@ -13,6 +13,7 @@ import {
   ValidationFailed,
 } from "../components/errors";
 import type * as fleetCommandsModule from "./config";
+import type { InitOptions } from "./init";
 
 /** Exit codes by error class, as docs/cli.md has them; 1 is everything else, and 130 an interruption. */
 const EXIT_CODES = [
@@ -144,6 +145,18 @@ config
 withFolder(program.command("stacks").description("the stacks of the fleet").command("list"))
   .description("list the stacks with their cells")
   .action(({ folder, json = false }: FolderOptions) => fleetCommands().printStacks({ folder, json }));
+const collect = (value: string, before: string[] = []) => [...before, value];
+program
+  .command("init")
+  .description("write an inventory and overlays for clusters of your kubeconfig; asks on a terminal what no flag says")
+  .option("--folder <dir>", "where to write; by default stacks/")
+  .option("--kubeconfig <file>", "the kubeconfig; by default the first of $KUBECONFIG, else ~/.kube/config")
+  .option("--context <name>", "a context of it, by default every one; can be repeated", collect)
+  .option("--region <name>", "the region of these clusters")
+  .option("--environment <name>", "dev, stage or prod")
+  .option("--tenant <id>", "a tenant; can be repeated", collect)
+  .option("--force", "write over files that exist")
+  .action(async (options: InitOptions) => (await import("./init.js")).init(options, process.stdin.isTTY));
 program
   .command("completion")
   .description('print a completion script: eval "$(clawfleet completion bash)"')

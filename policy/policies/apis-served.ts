@@ -14,7 +14,7 @@ export const apisServed: ResourceValidationPolicy = {
       kubernetesVersion: {
         type: "string",
         pattern: "^1\\.[0-9]+$",
-        default: "1.36",
+        default: "1.35",
         description: "The Kubernetes version of the clusters, or the one that they are to be upgraded to.",
       },
     },

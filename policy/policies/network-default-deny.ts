@@ -10,6 +10,9 @@ interface Config {
 const DIRECTIONS = ["Ingress", "Egress"] as const;
 type Direction = (typeof DIRECTIONS)[number];
 
+/** A namespace that is not known, which may be any. */
+const ANY = "*";
+
 /** What no NetworkPolicy selects may talk to everyone, so a Pod that was forgotten has to be cut off by default. */
 export const networkDefaultDeny: StackValidationPolicy = {
   name: "network-default-deny",
@@ -45,7 +48,8 @@ function checkNamespaces(
     const namespace = namespaceOf(properties);
     for (const direction of DIRECTIONS) {
       refuseOpen(properties, direction);
-      if (deniesAll(properties, direction) && namespace !== undefined) denied[direction].add(namespace);
+      // Where that is not known, this may be the one; then it is reported as undecided.
+      if (deniesAll(properties, direction) !== false) denied[direction].add(namespace ?? ANY);
     }
   }
 
@@ -57,7 +61,7 @@ function checkNamespaces(
     const namespace = isNamespace ? properties.at("metadata", "name").read()?.value : namespaceOf(properties);
     if (typeof namespace !== "string" || seen.has(namespace)) continue;
     seen.add(namespace);
-    const open = DIRECTIONS.filter((direction) => !denied[direction].has(namespace));
+    const open = DIRECTIONS.filter((direction) => !denied[direction].has(namespace) && !denied[direction].has(ANY));
     if (open.length === 0) continue;
     const path = isNamespace ? "metadata.name" : "metadata.namespace";
     report(
@@ -79,26 +83,34 @@ function namespaceOf(properties: Field): string | undefined {
   return typeof known.value === "string" && known.value !== "" ? known.value : "default";
 }
 
-function deniesAll(policy: Field, direction: Direction): boolean {
+/** Whether a policy denies everything to every Pod of its namespace; undefined when that is not known. */
+function deniesAll(policy: Field, direction: Direction): boolean | undefined {
   const selector = policy.at("spec", "podSelector");
-  const selects = ["matchLabels", "matchExpressions"].some((list) => {
-    const known = selector.at(list).read();
-    return known === undefined || (known.value !== undefined && Object.keys(known.value as object).length > 0);
-  });
-  if (selects) return false;
-  const rules = policy.at("spec", direction.toLowerCase()).read();
-  return appliesTo(policy, direction) && rules !== undefined && !(Array.isArray(rules.value) && rules.value.length > 0);
+  const answers = [
+    isEmpty(selector.at("matchLabels")),
+    isEmpty(selector.at("matchExpressions")),
+    appliesTo(policy, direction),
+    isEmpty(policy.at("spec", direction.toLowerCase())),
+  ];
+  return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true;
+}
+
+function isEmpty(field: Field): boolean | undefined {
+  const known = field.read();
+  return known === undefined ? undefined : Object.keys(known.value ?? {}).length === 0;
 }
 
 /** Kubernetes' rule: without types it is for ingress, and for egress where it has egress rules. */
-function appliesTo(policy: Field, direction: Direction): boolean {
+function appliesTo(policy: Field, direction: Direction): boolean | undefined {
   const types = policy.at("spec", "policyTypes");
   const known = types.read();
-  if (known === undefined) return false;
+  if (known === undefined) return undefined;
   if (known.value === undefined) {
     return direction === "Ingress" || policy.at("spec", "egress").read()?.value !== undefined;
   }
-  return types.items().some((item) => item.read()?.value === direction);
+  const values = types.items().map((item) => item.read());
+  if (values.some((item) => item?.value === direction)) return true;
+  return values.includes(undefined) ? undefined : false;
 }
 
 /** A rule without peers and ports lets everything through. */

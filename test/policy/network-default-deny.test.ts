@@ -81,6 +81,19 @@ describe("policy network-default-deny", () => {
     });
   });
 
+  it("blames nobody where a policy that may deny everything is not known", async () => {
+    for (const [unknown, path] of [
+      [policy({ podSelector: UNKNOWN, policyTypes: ["Ingress", "Egress"] }), "spec.podSelector"],
+      [policy({ podSelector: {}, policyTypes: UNKNOWN }), "spec.policyTypes"],
+      [policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"] }, UNKNOWN), "metadata.namespace"],
+    ] as const) {
+      assert.deepEqual(await validateStack(networkDefaultDeny, [workload("a", "agents"), unknown]), {
+        violations: [],
+        advisory: `1 field not decidable in preview: policy ${path}`,
+      });
+    }
+  });
+
   it("leaves other kinds alone", async () => {
     assert.deepEqual(await violations([{ type: "kubernetes:core/v1:ConfigMap", props: { metadata: {} } }]), []);
     assert.deepEqual(await violations([{ type: "aws:s3/bucket:Bucket", props: {} }]), []);

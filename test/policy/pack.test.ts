@@ -5,37 +5,16 @@ import { projectRoot } from "../../cli/workspace";
 import type { AgentStackArgs } from "../../components/agent-stack";
 import { Environment } from "../../components/environment";
 import { SecretFrom } from "../../components/secrets";
-import { policies, resourcePolicies, stackPolicies } from "../../policy/policies";
-import { everything, recordCell } from "../mocks/cells";
+import { policies } from "../../policy/policies";
+import { everything } from "../mocks/cells";
 import { entries, everyPart } from "./cell";
 import { DEFAULT_DENY, LABELS, POD_SPEC } from "./compliant";
-import { validate, validateStack, type Inspected, type Verdict } from "./support";
-
-/** What the pack says of a stack. */
-async function findingsIn(resources: Inspected[]): Promise<string[]> {
-  const findings: string[] = [];
-  const add = (policy: string, { violations, advisory }: Verdict) => {
-    const said = advisory === undefined ? violations : [...violations, advisory];
-    findings.push(...said.map((message) => `${policy}: ${message}`));
-  };
-  for (const resource of resources) {
-    for (const policy of resourcePolicies) {
-      add(`${policy.name}: ${resource.type} ${resource.name ?? ""}`, await validate(policy, resource));
-    }
-  }
-  for (const policy of stackPolicies) add(policy.name, await validateStack(policy, resources));
-  return findings;
-}
+import { findingsIn, inspectedCell } from "./pack";
 
 /** What the pack says of a cell, and the types of the cell's resources. */
 async function verdictOn(args: Partial<AgentStackArgs>): Promise<{ findings: string[]; types: Set<string> }> {
-  const { resources } = await recordCell(args);
-  const inspected = resources.map(({ type, name, inputs, provider }) => {
-    const [, , providerType = "", providerName = ""] = provider.split("::");
-    return { type, name, props: inputs, provider: { type: providerType, name: providerName } };
-  });
-  const findings = await findingsIn(inspected);
-  return { findings, types: new Set(resources.map(({ type }) => type)) };
+  const resources = await inspectedCell(args);
+  return { findings: await findingsIn(resources), types: new Set(resources.map(({ type }) => type)) };
 }
 
 describe("policy pack", () => {
@@ -74,6 +53,14 @@ describe("policy pack", () => {
       { type: "kubernetes:networking.k8s.io/v1:NetworkPolicy", name: "deny", props: DEFAULT_DENY },
     ];
     assert.deepEqual(await findingsIn(resources), []);
+  });
+
+  it("says of every policy what it is for, and lets every one be exempted from", () => {
+    for (const { name, description, configSchema } of policies) {
+      assert.match(name, /^[a-z]+(-[a-z]+)+$/);
+      assert.ok(description.length > 20, name);
+      assert.ok(configSchema?.properties.exemptions !== undefined, name);
+    }
   });
 
   it("has a config for every environment, whose policies all exist", () => {

@@ -26,6 +26,7 @@ export interface KubernetesObject {
     uid: string;
     resourceVersion: string;
     annotations?: Record<string, string>;
+    labels?: Record<string, string>;
   };
   spec?: Record<string, unknown>;
   status?: Record<string, unknown>;
@@ -36,6 +37,8 @@ export interface KubernetesObject {
 export interface Step {
   op: string;
   urn: string;
+  /** What the resource is so far. */
+  oldState?: { inputs: Record<string, unknown> };
 }
 
 /** What a stack of a test consists of: a cell on each of its clusters, none of them for a tenant. */
@@ -142,11 +145,15 @@ export class TestFleet {
   }
 
   /** What a preview would do to resources (components have no life of their own): every step but `same`. */
-  async plan(stack: string): Promise<string[]> {
+  async steps(stack: string): Promise<Step[]> {
     const output = await this.must(stack, ["preview", "--json"]);
     const { steps } = JSON.parse(output.slice(output.indexOf("{"))) as { steps?: Step[] };
-    return (steps ?? [])
-      .filter(({ op, urn }) => op !== "same" && !/[:$]clawfleet:index:[A-Za-z]+::[^:]*$/.test(urn))
+    return (steps ?? []).filter(({ op, urn }) => op !== "same" && !/[:$]clawfleet:index:[A-Za-z]+::[^:]*$/.test(urn));
+  }
+
+  /** The same as `OP TYPE NAME`, sorted. */
+  async plan(stack: string): Promise<string[]> {
+    return (await this.steps(stack))
       .map(({ op, urn }) => `${op} ${urn.split("::").slice(-2).join(" ").replace(/^.*\$/, "")}`)
       .sort();
   }
@@ -169,11 +176,11 @@ export class TestFleet {
     return stdout;
   }
 
-  /** Asks the API server, without effect, to create an object. */
+  /** Asks the API server, without effect, to create an object; prints what it would store. */
   async dryRun(context: string, namespace: string, manifest: Record<string, unknown>): Promise<string> {
     const file = join(this.folder, "dry-run.json");
     writeFileSync(file, JSON.stringify(manifest));
-    return this.kubectl(context, "-n", namespace, "create", "--dry-run=server", "-f", file);
+    return this.kubectl(context, "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", file);
   }
 
   /** Every object of some kinds in a namespace, by `kind/name`. */

@@ -4,6 +4,8 @@ import { stringify } from "yaml";
 import { projectRoot } from "../cli/workspace";
 import { mergedKubeconfig } from "../engine/clusters/index";
 import { ensureTools } from "../engine/toolchain/index";
+import { mergeSettings, type YamlMap } from "../stacks/fleet/merge";
+import { readYaml } from "../stacks/fleet/yaml-file";
 import { render } from "../stacks/render";
 import type { FleetOfOneStack, TestFleet } from "../test/support/fleet";
 import { writePackages, type Packages, type SecretData } from "./chart";
@@ -27,6 +29,8 @@ export type Contestant = (typeof contestants)[number];
 export type Round = Record<Contestant, Cost>;
 
 const WAIT = "120s";
+/** What every object of a cell is labelled with. */
+const PARTS = "app.kubernetes.io/part-of=agent-stack";
 
 /** Brings the same cell up by Pulumi, kubectl and helm, again and again on the same two clusters. */
 export class Contest {
@@ -108,7 +112,17 @@ export class Contest {
     const run = (...args: string[]) => this.#measure("kubectl", [...this.#cluster(cluster), ...args], projectRoot);
     const cost = inSequence([
       await run("apply", "--server-side", "--filename", this.packages.manifest),
-      await run("rollout", "status", "--namespace", cluster, `statefulset/${cluster}-gateway`, "--timeout", WAIT),
+      await run(
+        "rollout",
+        "status",
+        "--namespace",
+        cluster,
+        "deployment,statefulset",
+        "--selector",
+        PARTS,
+        "--timeout",
+        WAIT,
+      ),
       await run(
         "wait",
         "--namespace",
@@ -192,6 +206,14 @@ function clusterNames(fleet: TestFleet): [string, ...string[]] {
 }
 
 /** The cell of the dev stack that has an Ingress, on each of some local clusters. */
+/** The dev stack's settings, every part on. */
+const CELL = mergeSettings(
+  ["base", "environment/dev"].map((name) => {
+    const { value } = readYaml(join(projectRoot, "stacks", "overlays", `${name}.yaml`));
+    return { name, settings: value as YamlMap };
+  }),
+);
+
 function stackConfig(clusters: string[]): FleetOfOneStack {
   return {
     environment: "dev",
@@ -201,6 +223,7 @@ function stackConfig(clusters: string[]): FleetOfOneStack {
       embedded: true,
       cell: { entry: { host: `${id}.example.com`, ingress: {} } },
     })),
+    cell: CELL,
   };
 }
 

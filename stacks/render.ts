@@ -20,7 +20,8 @@ export interface Manifest {
 
 /**
  * Runs the program of a stack without an engine and without a cluster, and returns the objects that it asks for.
- * Secrets come without `data` and `stringData`; the names of their keys are in an annotation.
+ * Secrets come without `data` and `stringData`; the names of their keys are in an annotation. An address that the
+ * cluster assigns is 0.0.0.0.
  * @param file the stack's config file.
  */
 export async function render(stack: string, file: string): Promise<RenderedObject[]> {
@@ -37,7 +38,7 @@ export async function render(stack: string, file: string): Promise<RenderedObjec
         const manifest = plain(inputs) as Manifest;
         if (type.startsWith("kubernetes:"))
           objects.push({ cluster: providerName(provider), manifest: withoutSecretData(manifest) });
-        return { id: name, state: { ...manifest, ...PLACEHOLDERS[type] } };
+        return { id: name, state: { ...manifest, ...computed(type, manifest) } };
       },
       call: () => ({}),
     },
@@ -63,6 +64,14 @@ const PLACEHOLDERS: Record<string, Record<string, string>> = {
   "tls:index/certRequest:CertRequest": { certRequestPem: "" },
   "tls:index/locallySignedCert:LocallySignedCert": { certPem: "" },
 };
+
+/** An address that the cluster assigns. */
+const UNASSIGNED = "0.0.0.0";
+
+function computed(type: string, { spec }: Manifest): object {
+  if (type !== "kubernetes:core/v1:Service") return PLACEHOLDERS[type] ?? {};
+  return { spec: { clusterIP: UNASSIGNED, ...(spec as object) } };
+}
 
 function isSecret(value: unknown): boolean {
   return typeof value === "object" && value !== null && "secure" in value;

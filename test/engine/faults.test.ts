@@ -94,7 +94,7 @@ describe("faults on a real engine", function () {
   it("refuses an unknown config key, with the nearest name", () =>
     refused(
       config({ cell: { gateway: { openclaw: { logLevle: "debug" } } } }),
-      /cell\.gateway\.openclaw\.logLevle/,
+      /overlays\/base\.yaml:4: gateway\.openclaw\.logLevle/,
       /did you mean logLevel\?/,
     ));
 
@@ -107,8 +107,8 @@ describe("faults on a real engine", function () {
   it("refuses an image without a digest", () =>
     refused(
       config({ cell: { gateway: { image: "ghcr.io/openclaw/openclaw:2026.9.6" } } }),
-      /gateway\.image/,
-      /not pinned/,
+      /overlays\/base\.yaml:2: gateway\.image/,
+      /write it as registry\/repository:tag@sha256:/,
     ));
 
   it("refuses both entries at once", () =>

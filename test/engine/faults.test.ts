@@ -94,7 +94,7 @@ describe("faults on a real engine", function () {
   it("refuses an unknown config key, with the nearest name", () =>
     refused(
       config({ cell: { gateway: { openclaw: { logLevle: "debug" } } } }),
-      /overlays\/base\.yaml:4: gateway\.openclaw\.logLevle/,
+      /overlays\/base\.yaml:3: gateway\.openclaw\.logLevle/,
       /did you mean logLevel\?/,
     ));
 

@@ -9,6 +9,7 @@ import {
   PolicyViolation,
   RateLimited,
   Timeout,
+  Unhealthy,
   Unreachable,
   ValidationFailed,
 } from "../components/errors";
@@ -25,6 +26,7 @@ const EXIT_CODES = [
   [Timeout, 7],
   [RateLimited, 8],
   [PolicyViolation, 9],
+  [Unhealthy, 10],
 ] as const;
 
 function exitCodeHelp(): string {

@@ -47,6 +47,8 @@ export class Unreachable extends FleetError {}
 export class Timeout extends FleetError {}
 /** A policy forbids it. */
 export class PolicyViolation extends FleetError {}
+/** It is there and does not do its work. */
+export class Unhealthy extends FleetError {}
 
 function describe({ what, where, fix }: Problem): string {
   return [where === undefined ? what : `${where}: ${what}`, ...(fix === undefined ? [] : [`Fix: ${fix}`])].join("\n  ");

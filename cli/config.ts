@@ -4,6 +4,7 @@ import { FleetFiles, folderInUse } from "./fleet-files";
 import { isScalar, isSeq, parseDocument, stringify, visit, type Document } from "yaml";
 import { Environment } from "../components/environment";
 import { FleetError } from "../components/errors";
+import { collisions, type ConfiguredCell } from "../stacks/fleet/collisions";
 import { cellById, readFleet, type FleetCell } from "../stacks/fleet/inventory";
 import { formatPath, isMap, type Layer, type Merged, type YamlMap, type YamlValue } from "../stacks/fleet/merge";
 import { Overlays } from "../stacks/fleet/overlays";
@@ -154,15 +155,19 @@ export function checkFleet(folder: string): Check {
 
   for (const problem of overlays.unused(fleet)) problems.add(problem);
   const stacks = files && attempt(() => stacksOf(fleet, files));
-  const stackOf = new Map<FleetCell, string>();
-  for (const [stack, cells] of stacks ?? []) for (const cell of cells) stackOf.set(cell, stack);
+  const stackOf = new Map<string, string>();
+  for (const [stack, cells] of stacks ?? []) for (const { id } of cells) stackOf.set(id, stack);
+  const last = ({ id }: FleetCell) => files?.get(stackOf.get(id) ?? "")?.cell;
+  const configured: ConfiguredCell[] = [];
   for (const cell of fleet.cells) {
-    const stack = stackOf.get(cell);
+    const stack = stackOf.get(cell.id);
     if (stacks !== undefined && stack === undefined)
       problems.add(`fleet.yaml: the cell ${cell.id} is in no stack; list it below clawfleet:cells of one`);
-    if (!overlays.namesOf(cell).some((name) => broken.includes(name)))
-      attempt(() => overlays.settings(cell, files?.get(stack ?? "")?.cell));
+    if (overlays.namesOf(cell).some((name) => broken.includes(name))) continue;
+    attempt(() => configured.push({ ...cell, config: overlays.settings(cell, last(cell)) }));
   }
+  for (const { cell, path, what } of collisions(configured))
+    problems.add(`${overlays.locate(cell, last(cell))(path)}: ${formatPath(path)}: ${what}`);
   return { cells: fleet.cells.length, stacks: stacks?.size ?? 0, problems: inOrder(problems) };
 }
 

@@ -71,7 +71,7 @@ export async function filesOf(
     clusters: contexts.map((context) => ({
       id: idOf(context),
       region,
-      ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+      ...(options.kubeconfig !== undefined && { kubeconfig: resolve(options.kubeconfig) }),
       context,
     })),
     ...(tenants.length > 0 && { tenants: tenants.map((id) => ({ id })) }),

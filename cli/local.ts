@@ -125,11 +125,18 @@ function quote(value: string): string {
   return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
+/** The folder of the tracked fleet. */
+export const fleetFolder = join(projectRoot, "stacks");
+
 /** The cells of a stack, as the tracked files have them. */
-function trackedCells(stack: string): FleetCell[] {
-  const folder = join(projectRoot, "stacks");
-  const files = readStackFiles(folder);
-  return cellsOfStack(readFleet(folder), files, stack, files.get(stack) ?? stackSettings({}, `Pulumi.${stack}.yaml`));
+export function trackedCells(stack: string): FleetCell[] {
+  const files = readStackFiles(fleetFolder);
+  return cellsOfStack(
+    readFleet(fleetFolder),
+    files,
+    stack,
+    files.get(stack) ?? stackSettings({}, `Pulumi.${stack}.yaml`),
+  );
 }
 
 /** The names of the embedded clusters that a stack has cells on. */

@@ -1,10 +1,12 @@
 import { execFile, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { NotFound, Unreachable, ValidationFailed } from "../components/errors";
 import { mergedKubeconfig } from "../engine/clusters";
-import { stackCells, type StackCell } from "./local";
+import { isContent, locateCluster } from "../stacks/cluster-connection";
+import { fleetFolder, stackCells, trackedCells, type StackCell } from "./local";
 import { openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
-import { embeddedClusters } from "./local";
 
 const execute = promisify(execFile);
 
@@ -84,14 +86,18 @@ export function chooseCell(cells: Record<string, StackCell>, cellId: string | un
 }
 
 function kubectlArgs(pulumi: LocalPulumi, stack: string, cell: StackCell): string[] {
-  const embedded = embeddedClusters(stack).includes(cell.cluster);
-  return [
-    ...(embedded ? ["--kubeconfig", mergedKubeconfig(pulumi.layout.folder)] : []),
-    "--context",
-    cell.context,
-    "-n",
-    cell.namespace,
-  ];
+  return ["--kubeconfig", kubeconfigOf(pulumi, stack, cell), "--context", cell.context, "-n", cell.namespace];
+}
+
+/** A file that kubectl reaches the cell's cluster with, as the inventory says. */
+function kubeconfigOf(pulumi: LocalPulumi, stack: string, cell: StackCell): string {
+  const cluster = trackedCells(stack).find(({ cluster }) => cluster.id === cell.cluster)?.cluster;
+  if (cluster === undefined || cluster.embedded) return mergedKubeconfig(pulumi.layout.folder);
+  const { kubeconfig } = locateCluster(cluster, fleetFolder);
+  if (!isContent(kubeconfig)) return kubeconfig;
+  const file = join(pulumi.layout.folder, `kubeconfig-${cluster.id}.json`);
+  writeFileSync(file, kubeconfig, { mode: 0o600 });
+  return file;
 }
 
 /** The name of the gateway's Pod when its node is one of kwok's. */

@@ -19,13 +19,19 @@ import {
 import { load } from "js-yaml";
 import type { FleetError } from "../components/errors";
 import { AuthExpired, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
-import type { Cluster as FleetCluster } from "./fleet/inventory";
+import { INVENTORY_FILE, type Cluster as FleetCluster } from "./fleet/inventory";
+import { from, serverKubeconfig, type ServerCluster } from "./server-kubeconfig";
 
-/** Where a cluster is reached: a context of a kubeconfig file. */
+/** Where a cluster is reached: a context of a kubeconfig. */
 export interface ClusterAddress {
-  /** Path of the kubeconfig file. */
+  /** Path of the kubeconfig file; or its content, as JSON, for a cluster that the inventory names by its server. */
   kubeconfig: string;
   context: string;
+}
+
+/** Whether the kubeconfig of an address is its content rather than a path. */
+export function isContent(kubeconfig: string): boolean {
+  return kubeconfig.startsWith("{");
 }
 
 interface Kubeconfig {
@@ -35,16 +41,19 @@ interface Kubeconfig {
 }
 
 /**
- * Finds the kubeconfig file and the context of a cluster that is not embedded. The current context is never used: it
- * is somebody's last `kubectl config use-context`, not a decision.
- * @throws NotFound when the file or the context does not exist; ValidationFailed when the context is ambiguous.
+ * Finds the kubeconfig and the context of a cluster that is not embedded. The current context is never used: it is
+ * somebody's last `kubectl config use-context`, not a decision.
+ * @param folder the folder of fleet.yaml, which its paths count from.
+ * @throws NotFound when a file or the context does not exist; ValidationFailed when the context is ambiguous.
  */
 export function locateCluster(
   cluster: FleetCluster,
-  where: string,
+  folder: string,
   env: NodeJS.ProcessEnv = process.env,
 ): ClusterAddress {
-  const files = cluster.kubeconfig === undefined ? defaultKubeconfigs(env) : [expandHome(cluster.kubeconfig)];
+  const where = `${INVENTORY_FILE}: ${cluster.id}`;
+  if (hasServer(cluster)) return { kubeconfig: serverKubeconfig(cluster, folder, where), context: cluster.id };
+  const files = cluster.kubeconfig === undefined ? defaultKubeconfigs(env) : [from(folder, cluster.kubeconfig)];
   const present = files.filter((file) => existsSync(file));
   if (present.length === 0) {
     throw new NotFound({
@@ -79,18 +88,19 @@ export function locateCluster(
   return address;
 }
 
+function hasServer(cluster: FleetCluster): cluster is ServerCluster {
+  return cluster.server !== undefined && cluster.exec !== undefined;
+}
+
 function defaultKubeconfigs(env: NodeJS.ProcessEnv): string[] {
   const listed = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   return listed.length > 0 ? listed : [join(homedir(), ".kube", "config")];
 }
 
-function expandHome(path: string): string {
-  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : resolve(path);
-}
-
-function loadKubeconfig(file: string): Kubeconfig {
+/** @param kubeconfig a path, or the content itself. */
+function loadKubeconfig(kubeconfig: string): Kubeconfig {
   try {
-    const raw = (load(readFileSync(file, "utf8")) ?? {}) as {
+    const raw = (load(isContent(kubeconfig) ? kubeconfig : readFileSync(kubeconfig, "utf8")) ?? {}) as {
       clusters?: unknown;
       users?: unknown;
       contexts?: unknown;
@@ -104,7 +114,7 @@ function loadKubeconfig(file: string): Kubeconfig {
     // The parser's message may quote a line of the file, and with it a credential.
     throw new ValidationFailed({
       what: "the kubeconfig cannot be read",
-      where: file,
+      where: kubeconfig,
       fix: "check it with `kubectl config view`",
     });
   }
@@ -145,8 +155,10 @@ interface Connection {
 }
 
 async function connection(address: ClusterAddress, where: string, timeoutMs: number): Promise<Connection> {
-  const { kubeconfig, context } = address;
-  const config = loadKubeconfig(kubeconfig);
+  const { context } = address;
+  const config = loadKubeconfig(address.kubeconfig);
+  // For messages, and what relative paths count from; a content of ours has none.
+  const kubeconfig = isContent(address.kubeconfig) ? INVENTORY_FILE : address.kubeconfig;
   const chosen = config.contexts.find(({ name }) => name === context);
   const cluster = config.clusters.find(({ name }) => name === chosen?.cluster);
   const user = config.users.find(({ name }) => name === chosen?.user);
@@ -240,8 +252,9 @@ async function execCredentials(
     };
   } catch (error) {
     const late = (error as { killed?: boolean }).killed === true;
+    const source = kubeconfig === INVENTORY_FILE ? kubeconfig : "the kubeconfig";
     throw new AuthExpired({
-      what: `${command}, which the kubeconfig names for credentials, ${late ? `gave none within ${seconds(timeoutMs)} s` : "failed"}`,
+      what: `${command}, which ${source} names for credentials, ${late ? `gave none within ${seconds(timeoutMs)} s` : "failed"}`,
       where,
       fix: "run it by hand to see why; usually you have to log in again",
     });

@@ -22,10 +22,20 @@ export interface ClusterIdentity {
   version: string;
 }
 
+/** The labels of a Namespace of ours that say whose it is; see `objectLabels`. */
+const INSTANCE = "app.kubernetes.io/instance";
+const PART_OF = "app.kubernetes.io/part-of";
+const AGENT_STACK = "agent-stack";
+
+interface Namespace {
+  metadata: { uid: string; labels?: Record<string, string> };
+}
+
 /**
  * Checks, before anything is written, that the cluster is the one that is meant and has what the cell needs.
  * @param expectedUid the identity that the cluster must have; undefined when none is known.
- * @throws Conflict for the wrong cluster; NotFound or ValidationFailed for what it lacks.
+ * @throws Conflict for the wrong cluster, and for a namespace that another cell has; NotFound or ValidationFailed for what
+ * it lacks.
  */
 export async function preflight(
   cell: Cell,
@@ -34,8 +44,10 @@ export async function preflight(
 ): Promise<ClusterIdentity> {
   const where = `cluster ${cell.cluster.id}`;
   const needed = neededApis(cell);
-  const [namespace, version, classes, ...apis] = await Promise.all([
-    reader.get("/api/v1/namespaces/kube-system") as Promise<{ metadata: { uid: string } } | undefined>,
+  const own = cell.config.namespace ?? cell.id;
+  const [namespace, ownNamespace, version, classes, ...apis] = await Promise.all([
+    reader.get("/api/v1/namespaces/kube-system") as Promise<Namespace | undefined>,
+    reader.get(`/api/v1/namespaces/${own}`) as Promise<Namespace | undefined>,
     reader.get("/version") as Promise<{ gitVersion: string; major: string; minor: string } | undefined>,
     reader.get("/apis/storage.k8s.io/v1/storageclasses") as Promise<{ items: StorageClass[] } | undefined>,
     ...needed.map(({ path }) => reader.get(path)),
@@ -51,12 +63,24 @@ export async function preflight(
       fix: `point context at the right cluster, or correct the uid of ${cell.cluster.id} in fleet.yaml`,
     });
   }
+  assertOwn(cell, own, ownNamespace, where);
   assertVersion(version, where);
   assertStorageClasses(cell, classes?.items ?? [], where);
   for (const [index, { what, fix }] of needed.entries()) {
     if (apis[index] === undefined) throw new NotFound({ what: `${what} is not installed`, where, fix });
   }
   return { uid, version: version.gitVersion };
+}
+
+/** Server-side apply would take a namespace over without a word, and with it the other cell's secrets. */
+function assertOwn({ id }: Cell, name: string, namespace: Namespace | undefined, where: string): void {
+  const { [PART_OF]: partOf, [INSTANCE]: owner } = namespace?.metadata.labels ?? {};
+  if (partOf !== AGENT_STACK || owner === id) return;
+  throw new Conflict({
+    what: `the namespace ${name} is the cell ${String(owner)}'s`,
+    where,
+    fix: `give ${id} another namespace, or delete what is left of ${String(owner)}`,
+  });
 }
 
 /** An API that Kubernetes does not have by itself. */

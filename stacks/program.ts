@@ -44,7 +44,7 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   // Explicit, as every provider: a default one would follow whatever version and settings happen to be around. Both write
   // nothing outside of the state, so their plugins start while the clusters are being checked.
   const localProviders = [new random.Provider("random"), new tls.Provider("tls")];
-  const placed = await placeAll(cells, checkClusters);
+  const placed = await placeAll(cells, folder, checkClusters);
 
   const outputs: Record<string, CellOutput> = {};
   const tokens: Record<string, pulumi.Output<string>> = {};
@@ -99,8 +99,8 @@ function readConfig(): Record<string, unknown> {
   return values;
 }
 
-async function placeAll(cells: Cell[], check: boolean): Promise<PlacedCell[]> {
-  const results = await Promise.allSettled(cells.map((cell) => place(cell, check)));
+async function placeAll(cells: Cell[], folder: string, check: boolean): Promise<PlacedCell[]> {
+  const results = await Promise.allSettled(cells.map((cell) => place(cell, folder, check)));
   const errors = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
   const [first] = errors;
   if (first instanceof FleetError && errors.length > 1) {
@@ -112,12 +112,10 @@ async function placeAll(cells: Cell[], check: boolean): Promise<PlacedCell[]> {
   return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
-async function place(cell: Cell, check: boolean): Promise<PlacedCell> {
+async function place(cell: Cell, folder: string, check: boolean): Promise<PlacedCell> {
   const { cluster } = cell;
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
-  const address = local
-    ? { kubeconfig: local.kubeconfig, context: local.context }
-    : locateCluster(cluster, `fleet.yaml: ${cluster.id}`);
+  const address = local ? { kubeconfig: local.kubeconfig, context: local.context } : locateCluster(cluster, folder);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
   if (!check) return { cell, address, podCidrs, identity: undefined };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {

@@ -14,9 +14,13 @@ const labels = z.record(z.string(), z.string());
 
 /** How credentials are got: a program, as in a kubeconfig. */
 const exec = z.strictObject({
-  command: z.string().describe("The program, for example `aws`."),
+  command: z.string().describe("The program, for example `aws`; one with a slash is a path, from this file's folder."),
   args: z.array(z.string()).optional().describe("Its arguments; never a secret. Default: none."),
   env: labels.optional().describe("Its environment on top of ours; never a secret. Default: none."),
+  apiVersion: z
+    .enum(["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"])
+    .optional()
+    .describe("What it is asked for. Default: v1beta1, which the clouds' own programs all answer."),
 });
 
 /** A cluster, and how it is reached: embedded, by a kubeconfig's context, or by its server with an exec plugin. */
@@ -26,13 +30,21 @@ const clusterSchema = z
     region: region.describe("Its region: a label, and the overlay `region/NAME.yaml`."),
     labels: labels.optional().describe("What selectors go by. Default: none."),
     embedded: z.boolean().optional().describe("A local cluster that `make up` starts. Default: false."),
-    kubeconfig: z.string().optional().describe("Path of its kubeconfig. Default: $KUBECONFIG, else ~/.kube/config."),
+    kubeconfig: z
+      .string()
+      .optional()
+      .describe("Path of its kubeconfig, from this file's folder. Default: $KUBECONFIG, else ~/.kube/config."),
     context: z.string().optional().describe("The kubeconfig's context. Default: the only one there is."),
-    server: z.url().optional().describe("The API server's URL; goes with exec, instead of a kubeconfig."),
+    server: z
+      .url({ protocol: /^https$/, error: "write a URL like https://203.0.113.1:6443" })
+      .optional()
+      .describe("The API server's URL; goes with exec, instead of a kubeconfig."),
     certificateAuthority: z
       .string()
       .optional()
-      .describe("Path of the PEM file that the server's certificate is checked with; goes with server."),
+      .describe(
+        "Path of the PEM file that the server's certificate is checked with, from this file's folder; goes with server. Default: the authorities that this machine trusts.",
+      ),
     exec: exec.optional().describe("The program that gets credentials; goes with server."),
     uid: z
       .uuid()
@@ -58,6 +70,12 @@ const clusterSchema = z
       });
     if ((cluster.server === undefined) !== (cluster.exec === undefined))
       context.addIssue({ code: "custom", message: "server and exec go together: give both, or a kubeconfig" });
+    if (cluster.certificateAuthority !== undefined && cluster.server === undefined)
+      context.addIssue({
+        code: "custom",
+        path: ["certificateAuthority"],
+        message: "goes with server; a kubeconfig has its own",
+      });
   });
 
 const selector = z.union(
@@ -70,7 +88,7 @@ const selector = z.union(
 
 const cellRule = z.strictObject({
   environment: z.enum(Environment).describe("The environment of these cells."),
-  clusters: selector.describe("The clusters that get a cell: their ids, or labels that they have."),
+  clusters: selector.describe("The clusters that get a cell: their ids, or labels that they have; `region` is one."),
   tenants: selector
     .optional()
     .describe("The tenants that get a cell on each of these clusters. Default: one cell without a tenant."),
@@ -138,7 +156,7 @@ export function fleetOf(document: YamlFile): Fleet {
   const tenants = inventory.tenants ?? [];
   const cells = new Map<string, FleetCell>();
   inventory.cells.forEach((rule, index) => {
-    const select = <T extends { id: string; labels?: Record<string, string> }>(
+    const select = <T extends Labelled & { id: string }>(
       all: T[],
       wanted: Selector,
       list: "clusters" | "tenants",
@@ -199,8 +217,15 @@ function cellOf(
   };
 }
 
-function matches({ labels = {} }: { labels?: Record<string, string> }, wanted: Record<string, string>): boolean {
-  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+/** What a selector looks at: of a cluster its region, too. */
+interface Labelled {
+  labels?: Record<string, string>;
+  region?: string;
+}
+
+function matches({ labels, region }: Labelled, wanted: Record<string, string>): boolean {
+  const all: Record<string, string | undefined> = { ...labels, ...(region !== undefined && { region }) };
+  return Object.entries(wanted).every(([key, value]) => all[key] === value);
 }
 
 /**

@@ -116,16 +116,14 @@ export class Overlays {
     return { name, settings: checkedLayer(document.value, locate), locate };
   }
 
-  /** Checks what only the whole can tell, such as a missing key; it is the last layer with a part of the path that is named. */
+  /** Where a cell's setting is from: the last layer with a part of its path. */
+  locate(cell: FleetCell, last?: Layer): Locate {
+    return locateInLayers(cell, this.layers(cell, last));
+  }
+
+  /** Checks what only the whole can tell, such as a missing key. */
   private complete(settings: YamlMap, cell: FleetCell, layers: readonly Layer[]): CellConfig {
-    const locate: Locate = (path) => {
-      const layer = layers.findLast(
-        ({ settings: said }) =>
-          path.length > 0 && isMap(said) && path[0] !== undefined && Object.hasOwn(said, String(path[0])),
-      );
-      return `cell ${cell.id}${layer === undefined ? "" : `: ${layer.locate?.(path) ?? layer.name}`}`;
-    };
-    return checked(cellSchema, settings, locate);
+    return checked(cellSchema, settings, locateInLayers(cell, layers));
   }
 }
 
@@ -139,6 +137,16 @@ export function checkedLayer(value: unknown, locate: Locate): YamlMap {
     throw new ValidationFailed({ what: "is no map of settings", where: locate([]), fix: "write `key: value` lines" });
   checked(cellLayerSchema, settings, locate);
   return settings;
+}
+
+function locateInLayers(cell: FleetCell, layers: readonly Layer[]): Locate {
+  return (path) => {
+    const layer = layers.findLast(
+      ({ settings: said }) =>
+        path.length > 0 && isMap(said) && path[0] !== undefined && Object.hasOwn(said, String(path[0])),
+    );
+    return `cell ${cell.id}${layer === undefined ? "" : `: ${layer.locate?.(path) ?? layer.name}`}`;
+  };
 }
 
 function isLayer(layer: Layer | undefined): layer is Layer {

@@ -42,7 +42,7 @@ export class ApiServer {
   /** The common names of the client certificates that were presented. */
   readonly clients = new Set<unknown>();
   private server: Server | undefined;
-  private url = "";
+  url = "";
 
   async start(): Promise<void> {
     const [key, cert] = [join(this.folder, "key.pem"), join(this.folder, "ca.pem")];

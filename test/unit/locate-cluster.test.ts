@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { homedir, tmpdir } from "node:os";
+import { basename, delimiter, join } from "node:path";
 import { stringify } from "yaml";
 import { NotFound, ValidationFailed } from "../../components/errors";
 import { locateCluster, openCluster } from "../../stacks/cluster-connection";
@@ -26,7 +26,7 @@ describe("locateCluster", () => {
 
   const cluster = (more: { kubeconfig?: string; context?: string }) => ({ id: "eu", region: "eu", ...more });
   const locate = (more: { kubeconfig?: string; context?: string }, env: NodeJS.ProcessEnv = {}) =>
-    locateCluster(cluster(more), "fleet.yaml: eu", env);
+    locateCluster(cluster(more), folder, env);
 
   it("finds a context in the file that is named", () => {
     const path = kubeconfig("two", "eu", "us");
@@ -38,6 +38,14 @@ describe("locateCluster", () => {
     const env = { KUBECONFIG: ["", file("missing"), one, two].join(delimiter) };
     assert.deepEqual(locate({ context: "us" }, env), { kubeconfig: two, context: "us" });
     assert.deepEqual(locate({ context: "both" }, env), { kubeconfig: one, context: "both" });
+  });
+
+  it("counts a relative path from the folder of the inventory, and ~ from the home folder", () => {
+    kubeconfig("relative", "eu");
+    const address = { kubeconfig: file("relative"), context: "eu" };
+    assert.deepEqual(locate({ kubeconfig: "relative", context: "eu" }), address);
+    assert.deepEqual(locate({ kubeconfig: `./${basename(file("relative"))}`, context: "eu" }), address);
+    assert.throws(() => locate({ kubeconfig: "~/clawfleet-none" }), new RegExp(join(homedir(), "clawfleet-none")));
   });
 
   it("takes the only context when none is named, and never the current one of several", () => {
@@ -78,6 +86,42 @@ describe("locateCluster", () => {
     assert.throws(
       () => locate({ kubeconfig: file("broken"), context: "eu" }),
       (error: Error) => /broken: the kubeconfig cannot be read/.test(error.message) && !/canary/.test(error.message),
+    );
+  });
+
+  it("makes a kubeconfig of a server, with its authority's content and a program for the credentials", () => {
+    writeFileSync(file("ca.pem"), "PEM");
+    const exec = { command: "aws", args: ["eks", "get-token"], env: { AWS_PROFILE: "prod" } };
+    const server = { id: "eu", region: "eu", server: "https://203.0.113.1:6443", certificateAuthority: "ca.pem", exec };
+    const { kubeconfig: content, context } = locateCluster(server, folder);
+    assert.equal(context, "eu");
+    assert.deepEqual(JSON.parse(content), {
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "eu", cluster: { server: "https://203.0.113.1:6443", "certificate-authority-data": "UEVN" } }],
+      users: [
+        {
+          name: "eu",
+          user: {
+            exec: {
+              apiVersion: "client.authentication.k8s.io/v1beta1",
+              command: "aws",
+              args: ["eks", "get-token"],
+              env: [{ name: "AWS_PROFILE", value: "prod" }],
+              interactiveMode: "Never",
+            },
+          },
+        },
+      ],
+      contexts: [{ name: "eu", context: { cluster: "eu", user: "eu" } }],
+      "current-context": "eu",
+    });
+    const own = locateCluster({ ...server, exec: { command: "./get-token" } }, folder);
+    assert.ok(own.kubeconfig.includes(JSON.stringify(file("get-token"))));
+    assert.throws(
+      () => locateCluster({ ...server, certificateAuthority: "gone.pem" }, folder),
+      (error: Error) =>
+        error instanceof NotFound && /fleet\.yaml: eu\.certificateAuthority: .*gone\.pem cannot/.test(error.message),
     );
   });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TlsFrom } from "../../components/certificate";
 import type { FleetError } from "../../components/errors";
 import { AuthExpired, Conflict, NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
-import { openCluster } from "../../stacks/cluster-connection";
+import { locateCluster, openCluster } from "../../stacks/cluster-connection";
 import { Environment } from "../../components/environment";
 import type { Cell } from "../../stacks/config";
 import { preflight } from "../../stacks/preflight";
@@ -54,6 +54,7 @@ describe("preflight of a cluster", () => {
   it("reads and never writes", async () => {
     await check({ entry: { ...ENTRY, gatewayApi: {}, tls: { from: TlsFrom.CertManager, issuerName: "acme" } } });
     assert.deepEqual(api.seen.map(({ method, url }) => `${String(method)} ${String(url)}`).sort(), [
+      "GET /api/v1/namespaces/dev-eu",
       "GET /api/v1/namespaces/kube-system",
       "GET /apis/cert-manager.io/v1",
       "GET /apis/gateway.networking.k8s.io/v1",
@@ -69,6 +70,22 @@ describe("preflight of a cluster", () => {
       /another cluster.*6f1c2a9e.*not 00000000/,
       /correct the uid of dev-eu in fleet\.yaml/,
     ));
+
+  it("refuses a namespace that another cell has, and no other that is there", async () => {
+    const labels = { "app.kubernetes.io/part-of": "agent-stack", "app.kubernetes.io/instance": "dev-eu" };
+    const answer = (more: object) => ({ metadata: { uid: UID, labels: { ...labels, ...more } } });
+    api.answers["/api/v1/namespaces/agents"] = answer({});
+    await check({ namespace: "agents" });
+    api.answers["/api/v1/namespaces/agents"] = { metadata: { uid: UID } };
+    await check({ namespace: "agents" });
+    api.answers["/api/v1/namespaces/agents"] = answer({ "app.kubernetes.io/instance": "dev-eu-acme" });
+    await refused(
+      check({ namespace: "agents" }),
+      Conflict,
+      /cluster dev-eu: the namespace agents is the cell dev-eu-acme's/,
+      /give dev-eu another namespace/,
+    );
+  });
 
   it("refuses Kubernetes older than 1.29", async () => {
     api.answers["/version"] = { gitVersion: "v1.24.17", major: "1", minor: "24+" };
@@ -229,6 +246,31 @@ echo '{"status":{"token":"'"$PREFIX-$1"'"}}'`,
         );
         await check();
         assert.ok(authorization().every((value) => value === "Bearer canary-plugin-token"));
+      });
+
+      it("come for a cluster that the inventory names by its server", async () => {
+        plugin(
+          `case "$KUBERNETES_EXEC_INFO" in *v1beta1*) ;; *) exit 3 ;; esac
+echo '{"status":{"token":"'"$PREFIX-$1"'"}}'`,
+        );
+        const address = locateCluster(
+          {
+            id: "eu",
+            region: "eu-west",
+            server: api.url,
+            certificateAuthority: "ca.pem",
+            exec: { command: "./plugin", args: ["plugin-token"], env: { PREFIX: "canary" } },
+          },
+          api.folder,
+        );
+        assert.equal(address.context, "eu");
+        const reader = await openCluster(address, "eu");
+        assert.deepEqual(await reader.get("/version"), HEALTHY["/version"]);
+        assert.deepEqual(authorization(), ["Bearer canary-plugin-token"]);
+        assert.ok(!address.kubeconfig.includes("token:"));
+
+        plugin("exit 1");
+        await assert.rejects(openCluster(address, "eu"), /plugin, which fleet\.yaml names for credentials, failed/);
       });
 
       it("are missing when it fails, and nothing that it printed is repeated", async () => {

@@ -207,6 +207,46 @@ describe("the cells of a stack", () => {
       ));
   }
 
+  it("are where all labels of a selector are, the region among them", () => {
+    const tier = (id: string, region: string, value: string) => ({ id, region, context: id, labels: { tier: value } });
+    const clusters = [tier("eu-1", "eu", "small"), tier("eu-2", "eu", "large"), tier("us-1", "us", "large")];
+    const tenants = ["acme", "globex", "initech"].map((id, index) => ({
+      id,
+      labels: { plan: index < 2 ? "paid" : "" },
+    }));
+    const ids = (selected: object) =>
+      cellsWith({}, { clusters, tenants, cells: [{ environment: "dev", ...selected }] }).map(({ id }) => id);
+    assert.deepEqual(ids({ clusters: { matchLabels: { tier: "large" } } }), ["eu-2", "us-1"]);
+    assert.deepEqual(ids({ clusters: { matchLabels: { tier: "large", region: "eu" } } }), ["eu-2"]);
+    assert.deepEqual(ids({ clusters: ["us-1"], tenants: { matchLabels: { plan: "paid" } } }), [
+      "us-1-acme",
+      "us-1-globex",
+    ]);
+    const [cell] = cellsWith(
+      {},
+      { clusters, tenants, cells: [{ environment: "dev", clusters: ["eu-1"], tenants: ["acme"] }] },
+    );
+    assert.deepEqual(cell?.labels, {
+      tier: "small",
+      plan: "paid",
+      environment: "dev",
+      region: "eu",
+      tenant: "acme",
+      cluster: "eu-1",
+    });
+  });
+
+  it("share a cluster in namespaces of their own alone", () => {
+    const fleet = {
+      clusters: [CLUSTER],
+      tenants: [{ id: "acme" }, { id: "globex" }],
+      cells: [{ environment: "dev", clusters: ["eu"], tenants: ["acme", "globex"] }],
+    };
+    assert.equal(cellsWith({}, fleet).length, 2);
+    const message = messageOf(() => cellsWith({ "overlays/base.yaml": { namespace: "agents" } }, fleet));
+    assert.match(message, /cell eu-globex: overlays\/base\.yaml:1: namespace: agents is eu-acme's on the cluster eu/);
+  });
+
   it("come from the layers: base, environment, region, tenant, cluster, the stack", () => {
     const fleet = {
       clusters: [CLUSTER, { id: "us", region: "us-east" }],
@@ -215,17 +255,17 @@ describe("the cells of a stack", () => {
     };
     const quota = (pods: number) => ({ tenancy: { quota: { pods } } });
     const layers = {
-      "overlays/base.yaml": { ...quota(1), namespace: "base", retain: true },
+      "overlays/base.yaml": { ...quota(1), retain: true },
       "overlays/environment/dev.yaml": quota(2),
       "overlays/region/eu-west.yaml": quota(3),
       "overlays/tenant/acme.yaml": quota(4),
-      "overlays/cluster/us.yaml": { ...quota(5), namespace: null },
+      "overlays/cluster/us.yaml": { ...quota(5), retain: null },
     };
     const pods = (values: Record<string, unknown>) =>
-      cellsWith(layers, fleet, values).map(({ id, config }) => [id, config.tenancy?.quota?.pods, config.namespace]);
+      cellsWith(layers, fleet, values).map(({ id, config }) => [id, config.tenancy?.quota?.pods, config.retain]);
     assert.deepEqual(pods({}), [
-      ["eu-acme", 4, "base"],
-      ["eu-globex", 3, "base"],
+      ["eu-acme", 4, true],
+      ["eu-globex", 3, true],
       ["us-acme", 5, undefined],
       ["us-globex", 5, undefined],
     ]);

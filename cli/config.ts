@@ -5,6 +5,7 @@ import { isScalar, isSeq, parseDocument, stringify, visit, type Document } from 
 import { Environment } from "../components/environment";
 import { FleetError } from "../components/errors";
 import { collisions, type ConfiguredCell } from "../stacks/fleet/collisions";
+import type { SchemaName } from "../stacks/fleet/json-schema";
 import { cellById, readFleet, type FleetCell } from "../stacks/fleet/inventory";
 import { formatPath, isMap, type Layer, type Merged, type YamlMap, type YamlValue } from "../stacks/fleet/merge";
 import { Overlays } from "../stacks/fleet/overlays";
@@ -182,19 +183,15 @@ function linesOf({ what, where, fix }: FleetError): string[] {
   return [`${where}: ${what}${fix === undefined ? "" : `; ${fix}`}`];
 }
 
-/** Which JSON Schema: of the inventory's file, or of the overlays'. */
-export type SchemaName = "fleet" | "overlay";
-
-/** Prints a JSON Schema for editors, or writes both into a folder. */
+/** Prints a JSON Schema, or writes all of them into a folder. */
 export async function printSchema(options: { which: SchemaName; out?: string }): Promise<void> {
-  const { jsonSchema } = await import("../stacks/fleet/json-schema.js");
+  const { jsonSchema, SCHEMA_NAMES } = await import("../stacks/fleet/json-schema.js");
   if (options.out === undefined) {
     process.stdout.write(jsonSchema(options.which));
     return;
   }
   mkdirSync(options.out, { recursive: true });
-  for (const name of ["fleet", "overlay"] as const)
-    writeFileSync(join(options.out, `${name}.schema.json`), jsonSchema(name));
+  for (const name of SCHEMA_NAMES) writeFileSync(join(options.out, `${name}.schema.json`), jsonSchema(name));
 }
 
 /** Prints the stacks and their cells. */

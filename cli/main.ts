@@ -140,7 +140,7 @@ config
   .description("print the JSON Schema of the overlays, for editors")
   .option("--overlay", "of the overlays (the default)")
   .option("--inventory", "of fleet.yaml instead")
-  .option("--out <dir>", "write both to this folder instead")
+  .option("--out <dir>", "write all of them to this folder instead")
   .action(({ inventory = false, out }: { inventory?: boolean; out?: string }) =>
     fleetCommands().printSchema({ which: inventory ? "fleet" : "overlay", out }),
   );

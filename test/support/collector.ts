@@ -81,13 +81,18 @@ export class Collector {
 
   /** Sends an OTLP export; the status of the answer, or 0 for none. */
   async send(signal: "traces" | "logs" | "metrics", body: object): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${String(this.ports.otlp)}/v1/${signal}`, {
+    const answer = await fetch(`${this.endpoint}/v1/${signal}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     }).catch(() => undefined);
     await answer?.arrayBuffer();
     return answer?.status ?? 0;
+  }
+
+  /** Where it takes OTLP over HTTP. */
+  get endpoint(): string {
+    return `http://127.0.0.1:${String(this.ports.otlp)}`;
   }
 
   get pid(): number {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { checkFleet, differencesOf } from "../../cli/config";
 import { projectRoot } from "../../cli/workspace";
-import { jsonSchema } from "../../stacks/fleet/json-schema";
+import { jsonSchema, SCHEMA_NAMES } from "../../stacks/fleet/json-schema";
 import { writeFleet } from "../support/fleet-folder";
 
 const CLI = join(projectRoot, "dist", "cli", "main.js");
@@ -197,8 +197,8 @@ describe("differences", () => {
   });
 });
 
-describe("the JSON Schemas for editors", () => {
-  for (const name of ["fleet", "overlay"] as const) {
+describe("the JSON Schemas", () => {
+  for (const name of SCHEMA_NAMES) {
     it(`of the ${name} is checked in as it is`, () => {
       const file = join(projectRoot, "stacks", "schemas", `${name}.schema.json`);
       assert.equal(readFileSync(file, "utf8"), jsonSchema(name), "it is out of date: run `npm run schema`");

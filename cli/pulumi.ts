@@ -46,6 +46,7 @@ export async function openPulumi(env: NodeJS.ProcessEnv = process.env): Promise<
     ...home.env,
     ...backendEnv(layout, env),
     CLAWFLEET_STATE: layout.folder,
+    TMPDIR: layout.temporary,
     // The plugins are in place; a missing one is to be an error, not a download.
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
   };

@@ -85,9 +85,7 @@ function main(args: string[]): number {
   const { status, error } = spawnSync(
     join(layout.pulumiHome, "bin", "pulumi"),
     [...args, ...(file === undefined ? [] : ["--config-file", file])],
-    {
-      stdio: "inherit",
-    },
+    { stdio: "inherit", env: { ...process.env, TMPDIR: layout.temporary } },
   );
   if (error !== undefined) {
     process.stderr.write(`pulumi does not start: ${error.message}\n  Fix: run \`make env\` again\n`);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stateFolder } from "../stacks/local-clusters";
 
@@ -30,6 +30,8 @@ export interface StateLayout {
   passphraseFile: string;
   /** Stack files with the salt that this machine's passphrase needs. */
   stackFiles: string;
+  /** TMPDIR of Pulumi and its plugins. */
+  temporary: string;
 }
 
 /** The layout of the state folder: `.clawfleet` in the project, or CLAWFLEET_STATE. */
@@ -42,20 +44,32 @@ export function stateLayout(env: NodeJS.ProcessEnv = process.env): StateLayout {
     backend: join(folder, "backend"),
     passphraseFile: join(folder, "passphrase"),
     stackFiles: join(folder, "stacks"),
+    temporary: join(folder, "tmp"),
   };
 }
 
 /** Creates the state folder, and a passphrase that nobody has to think of. */
 export function prepareState(layout: StateLayout): void {
-  for (const folder of [layout.folder, layout.backend, layout.stackFiles, layout.bin]) {
+  for (const folder of [layout.folder, layout.backend, layout.stackFiles, layout.bin, layout.temporary]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   chmodSync(layout.folder, 0o700);
+  removeLeftKubeconfigs(layout);
   try {
     // `wx`: of two processes that start at once, one writes and both read the same.
     writeFileSync(layout.passphraseFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
+/**
+ * The Kubernetes provider writes the kubeconfig that it was given into a new temporary file each time it starts, for
+ * Helm alone, and never removes it. Nothing of ours uses Helm, so a running provider does not miss its own either.
+ */
+function removeLeftKubeconfigs(layout: StateLayout): void {
+  for (const file of readdirSync(layout.temporary)) {
+    if (/^kubeconfig\d+$/.test(file)) rmSync(join(layout.temporary, file), { force: true });
   }
 }
 

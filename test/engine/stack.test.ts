@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { TestFleet, type KubernetesObject } from "../support/fleet";
 
 const KINDS =
@@ -190,6 +192,11 @@ describe("a stack on two real API servers", function () {
       secrets.get("secret/east-gateway-openai-key")?.data?.MODEL_OPENAI_API_KEY,
       Buffer.from(CANARY).toString("base64"),
     );
+  });
+
+  it("keeps the kubeconfigs that the Kubernetes provider leaves behind in its own state folder", () => {
+    const left = readdirSync(join(fleet.folder, "tmp")).filter((file) => /^kubeconfig\d+$/.test(file));
+    assert.ok(left.length > 0, "the provider leaves none any more: removeLeftKubeconfigs can go");
   });
 
   it("destroys everything but what is to be retained, and takes that over again", async () => {

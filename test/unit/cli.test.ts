@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkImages } from "../../cli/images";
@@ -114,6 +114,14 @@ describe("the state folder", () => {
     assert.equal(statSync(layout.passphraseFile).mode & 0o777, 0o600);
     prepareState(layout);
     assert.equal(readFileSync(layout.passphraseFile, "utf8"), passphrase);
+  });
+
+  it("removes the kubeconfigs that the Kubernetes provider has left, and nothing else", () => {
+    const layout = stateLayout({ CLAWFLEET_STATE: folder });
+    prepareState(layout);
+    for (const file of ["kubeconfig123", "other"]) writeFileSync(join(layout.temporary, file), "");
+    prepareState(layout);
+    assert.deepEqual(readdirSync(layout.temporary), ["other"]);
   });
 
   it("composes a stack's file of the tracked one and this machine's salt", () => {

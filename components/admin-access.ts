@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { egressTo, egressToPart, PRIVATE_RANGES, PRIVATE_RANGES_V6 } from "./network";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -178,14 +178,10 @@ export class AdminAccess extends pulumi.ComponentResource {
       },
       this,
     );
-    const passwd = new ConfigMap(
+    const passwd = immutableConfigMap(
       `${name}-passwd`,
-      {
-        metadata: { name: `${name}-passwd-${configHash(PASSWD)}`, namespace: args.namespace, labels },
-        immutable: true,
-        data: { passwd: PASSWD },
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: configHash(PASSWD), data: { passwd: PASSWD } },
+      this,
     );
     workload(
       name,

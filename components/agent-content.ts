@@ -5,7 +5,7 @@ import { ValidationFailed } from "./errors";
 import { isObject } from "./openclaw/json";
 import type { OpenClawAgent, OpenClawAgents, OpenClawInterface } from "./openclaw/agent-options";
 import { WORKSPACES_DIR } from "./openclaw/agents";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 
 /** An agent's texts as a ConfigMap holds them. */
 export interface AgentContent {

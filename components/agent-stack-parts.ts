@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { AdminAccess } from "./admin-access";
 import type { AgentStackArgs, MessagingOptions } from "./agent-stack";
-import { Browser, BrowserMode } from "./browser";
+import { Browser } from "./browser";
 import { Diagnostics } from "./diagnostics";
 import { ANY_HOST } from "./host-names";
 import { MessageBroker } from "./message-broker";
@@ -48,7 +48,7 @@ export class AgentStackParts {
   ) {
     const withSearchModels = plan.modelProxy?.agents?.[SEARCH_AGENT] !== undefined;
     const telemetry = plan.hasTelemetry ? args.telemetry : undefined;
-    const withBrowserPod = args.browser !== undefined && args.browser.mode !== BrowserMode.Sidecar;
+    const withBrowserPod = plan.components.includes("browser");
     const shared = { ...cell, externalSecrets: args.externalSecrets, scheduling: args.scheduling };
 
     const dnsFilter =

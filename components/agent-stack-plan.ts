@@ -23,7 +23,7 @@ import { DEFAULT_AGENT } from "./openclaw/hooks";
 import type { OpenClawModel } from "./openclaw/options";
 import { planSearch } from "./search-plan";
 import { planTelemetry } from "./telemetry";
-import { TelemetryMode } from "./telemetry-mode";
+import { hasConsole, telemetryMode, TelemetryMode } from "./telemetry-mode";
 import { vaultClaim } from "./vault";
 
 /** What follows from a cell's options for all of its parts. */
@@ -115,14 +115,10 @@ export function planAgentStack(name: string, args: AgentStackArgs): AgentStackPl
   const components = componentsOf(args, hasTelemetry);
   assertListeners(args, components);
   const listeners = forwardProxy ? listenersOf(args, modelPlan?.allowedHosts, browser?.allowedHosts) : [];
-  if (forwardProxy) planForwardProxy({ ...args.forwardProxy, listeners });
+  const proxyHosts = forwardProxy ? planForwardProxy({ ...args.forwardProxy, listeners }).hosts : [];
   const dnsFilter = args.dnsFilter && {
     ...args.dnsFilter,
-    allow: withoutCovered([
-      ...(args.dnsFilter.allow ?? []),
-      ...(forwardProxy ? planForwardProxy({ ...args.forwardProxy, listeners }).hosts : []),
-      ...directHosts(args),
-    ]),
+    allow: withoutCovered([...(args.dnsFilter.allow ?? []), ...proxyHosts, ...directHosts(args)]),
   };
   if (dnsFilter) planDnsFilter(dnsFilter);
 
@@ -157,7 +153,8 @@ function assertNoOwnKey({ entry }: AgentStackArgs, { tlsFrom }: EntryPlan): void
 
 function componentsOf(args: AgentStackArgs, hasTelemetry: boolean): string[] {
   const { browser, modelProxy, search, forwardProxy, telemetry } = args;
-  const ownTelemetry = hasTelemetry && (telemetry?.mode ?? TelemetryMode.Own) === TelemetryMode.Own;
+  const ownTelemetry = telemetry !== undefined && telemetryMode(telemetry) === TelemetryMode.Own;
+  const withConsole = telemetry !== undefined && hasConsole(telemetry);
   const present: [string, boolean][] = [
     ["gateway", true],
     ["browser", browser !== undefined && browser.mode !== BrowserMode.Sidecar],
@@ -176,8 +173,8 @@ function componentsOf(args: AgentStackArgs, hasTelemetry: boolean): string[] {
     ["diagnostics", args.diagnostics !== undefined],
     ["telemetry-collector", hasTelemetry],
     ["telemetry-database", ownTelemetry],
-    ["telemetry-console", ownTelemetry && (telemetry?.consoleEnabled ?? true)],
-    ["console-database", ownTelemetry && (telemetry?.consoleEnabled ?? true)],
+    ["telemetry-console", withConsole],
+    ["console-database", withConsole],
   ];
   return present.flatMap(([component, there]) => (there ? [component] : []));
 }

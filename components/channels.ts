@@ -3,6 +3,7 @@ import { ChannelDmPolicy, SignalDaemon, type ChannelOptions, type ChannelsOption
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import type { JsonObject } from "./openclaw/json";
+import { envSecret } from "./openclaw/secret-ref";
 import { assertSecret, sealed, SecretFrom, type SecretOptions } from "./secrets";
 
 const NAMES = ["telegram", "discord", "slack", "whatsapp", "signal"] as const;
@@ -148,7 +149,7 @@ function channelConfig(name: ChannelName, channels: ChannelsOptions): JsonObject
   const options: ChannelOptions = channels[name] ?? {};
   const tokens = Object.entries(TOKENS[name] ?? {}).map(([field, env]): [string, JsonObject] => [
     field,
-    { source: "env", provider: "default", id: env },
+    envSecret(env),
   ]);
   return {
     enabled: true,

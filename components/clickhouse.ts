@@ -1,6 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import {
   ADMIN_USER,
   CLICKHOUSE_PASSWORD_ENVS,
@@ -10,11 +9,12 @@ import {
   serverFiles,
   usersFiles,
 } from "./clickhouse-config";
+import { immutableConfigMap } from "./config-map";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -30,7 +30,7 @@ import {
   type SecretReference,
 } from "./secrets";
 import type { AlertOptions } from "./telemetry/alerts";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** How long telemetry is kept, in days. A changed number takes effect at ClickHouse's next start, which it causes. */
@@ -166,7 +166,6 @@ export class ClickHouse extends pulumi.ComponentResource {
     const plan = planClickHouse(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
-    const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
 
     const password = (user: keyof typeof CLICKHOUSE_PASSWORD_ENVS) =>
       provideSecret(
@@ -189,19 +188,15 @@ export class ClickHouse extends pulumi.ComponentResource {
     this.collectorPassword = passwords[COLLECTOR_USER];
     this.consolePassword = passwords[CONSOLE_USER];
 
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: metadata(`${name}-config-${plan.configHash}`),
-        immutable: true,
-        data: { ...plan.serverFiles, ...plan.usersFiles },
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: { ...plan.serverFiles, ...plan.usersFiles } },
+      this,
     );
-    const claim = new PersistentVolumeClaim(
+    const claim = volumeClaim(
       `${name}-data`,
-      { metadata: metadata(`${name}-data`), spec: plan.volumeClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: plan.volumeClaim, retain: args.retain },
+      this,
     );
     const files = (volume: string, contents: Record<string, string>) => ({
       name: volume,

@@ -1,19 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { CronJob } from "@pulumi/kubernetes/batch/v1";
-import { ServiceAccount } from "@pulumi/kubernetes/core/v1";
-import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
+import { confine } from "./confinement";
 import { CheckKind, DIAGNOSTICS_ENV, DIAGNOSTICS_SCRIPT, type Check } from "./diagnostics-script";
 import { ValidationFailed } from "./errors";
 import { resolveImage } from "./images";
-import { objectLabels, Owner, selectorLabels } from "./labels";
-import { egressToDns, egressToPart } from "./network";
+import { egressToPart } from "./network";
 import type { Endpoint, PartArgs } from "./part";
-import { NODE_UID, restrictedContainer, restrictedPod } from "./pod-security";
+import { NODE_UID, restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
-import { schedulingOf } from "./scheduling";
-import { dnsOf } from "./workload";
 
 /** What a team may tune of its diagnostics. */
 export interface DiagnosticsOptions {
@@ -115,39 +111,16 @@ export class Diagnostics extends pulumi.ComponentResource {
     super(Diagnostics.__pulumiType, name, registeredArgs(args), opts);
     const plan = planDiagnostics(args);
     const instance = args.instance ?? name;
-    const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
-    const metadata = { name, namespace: args.namespace, labels };
-    const selector = selectorLabels(instance, COMPONENT);
-
-    const serviceAccount = new ServiceAccount(
+    const egress = endpoints(args).map((endpoint) => egressToPart(instance, endpoint));
+    const { metadata, policy, podSpec } = confine(
       name,
-      { metadata, automountServiceAccountToken: false },
-      { parent: this },
+      { part: args, component: COMPONENT, uid: NODE_UID, egress },
+      this,
     );
-    const policy = new NetworkPolicy(
-      name,
-      {
-        metadata,
-        spec: {
-          podSelector: { matchLabels: selector },
-          policyTypes: ["Ingress", "Egress"],
-          egress: [
-            egressToDns(instance, args.dns),
-            ...endpoints(args).map((endpoint) => egressToPart(instance, endpoint)),
-          ],
-        },
-      },
-      { parent: this },
-    );
-    const podSpec: types.input.core.v1.PodSpec = {
-      serviceAccountName: serviceAccount.metadata.name,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      restartPolicy: "Never",
-      securityContext: restrictedPod(NODE_UID),
-      ...dnsOf(args.dns, args.namespace),
-      ...schedulingOf(args.scheduling),
-      containers: [container(plan, instance, checksOf(args))],
+    const { labels } = metadata;
+    const template = {
+      metadata: { labels },
+      spec: { ...podSpec, restartPolicy: "Never", containers: [container(plan, instance, checksOf(args))] },
     };
     const cronJob = new CronJob(
       name,
@@ -169,7 +142,7 @@ export class Diagnostics extends pulumi.ComponentResource {
               // All checks run at once; the rest is for pulling the image.
               activeDeadlineSeconds: plan.timeoutSeconds + 290,
               ttlSecondsAfterFinished: plan.keepSeconds,
-              template: { metadata: { labels }, spec: podSpec },
+              template,
             },
           },
         },

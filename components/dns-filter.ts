@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
 import { isIPv6 } from "node:net";
+import { immutableConfigMap } from "./config-map";
 import { DNS_FILTER_POD_PORT, planDnsFilter, type DnsFilterOptions, type PlannedUpstream } from "./dns-filter-config";
 import { objectLabels, Owner } from "./labels";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -38,14 +38,10 @@ export class DnsFilter extends pulumi.ComponentResource {
     const instance = args.instance ?? name;
     const plan = planDnsFilter(args);
     const labels = objectLabels({ instance, component: DNS_FILTER, owner: Owner.Platform, extra: args.labels });
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${configHash(plan.config)}`, namespace: args.namespace, labels },
-        immutable: true,
-        data: { [CONFIG_FILE]: plan.config },
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: configHash(plan.config), data: { [CONFIG_FILE]: plan.config } },
+      this,
     );
     const { service } = workload(
       name,

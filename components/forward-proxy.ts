@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { ciliumEgress } from "./cilium-egress";
 import { NotFound, ValidationFailed } from "./errors";
 import {
@@ -16,12 +16,13 @@ import { withoutCovered } from "./host-names";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { egressTo, egressToPart } from "./network";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import { endpointUrl, type Endpoint, type PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
-import { dnsOf, workload } from "./workload";
+import { dnsOf } from "./confinement";
+import { workload } from "./workload";
 
 /** What a team may tune of its forward proxy. */
 export interface ForwardProxyOptions {
@@ -133,18 +134,10 @@ export class ForwardProxy extends pulumi.ComponentResource {
     const text = internalDestinations(plan.listeners, args.namespace).apply((internal) =>
       squidConfig(plan.listeners, { log: plan.log, internal }),
     );
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: {
-          name: text.apply((known) => `${name}-config-${configHash(known)}`),
-          namespace: args.namespace,
-          labels,
-        },
-        immutable: true,
-        data: { [CONFIG_FILE]: text },
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: text.apply(configHash), data: { [CONFIG_FILE]: text } },
+      this,
     );
     const toPublic = plan.hosts.length === 0 || args.ciliumFqdnPolicy ? [] : [{ cidr: "0.0.0.0/0", ports: plan.ports }];
     const internal = plan.listeners.flatMap((listener) => listener.internal);

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
+import { immutableConfigMap, type ConfigMapArgs } from "./config-map";
 import { EVENTS_HOOK_DIR, eventsHookFiles } from "./openclaw/hooks";
 
 /** A volume of the gateway's Pod, and where its container mounts it. */
@@ -13,19 +13,12 @@ export interface GatewayMounts {
 /** The hook that tells the relay what the gateway received and sent, as a read-only directory of the gateway. */
 export function eventsHookMounts(
   name: string,
-  metadata: Pick<types.input.meta.v1.ObjectMeta, "namespace" | "labels">,
+  metadata: Pick<ConfigMapArgs, "namespace" | "labels">,
   parent: pulumi.Resource,
 ): GatewayMounts {
   const data = eventsHookFiles();
-  const configMap = new ConfigMap(
-    `${name}-events-hook`,
-    {
-      metadata: { ...metadata, name: `${name}-events-hook-${configHash(JSON.stringify(data))}` },
-      immutable: true,
-      data,
-    },
-    { parent },
-  );
+  const hash = configHash(JSON.stringify(data));
+  const configMap = immutableConfigMap(`${name}-events-hook`, { ...metadata, hash, data }, parent);
   return {
     volumes: [{ name: "events-hook", configMap: { name: configMap.metadata.name, defaultMode: 0o444 } }],
     volumeMounts: [{ name: "events-hook", mountPath: EVENTS_HOOK_DIR, readOnly: true }],

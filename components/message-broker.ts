@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
+import { immutableConfigMap } from "./config-map";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
@@ -15,7 +15,7 @@ import {
   passwordEnv,
   wholeNumber,
 } from "./messaging";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -30,7 +30,7 @@ import {
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** A system that publishes messages, or one that takes events. */
@@ -190,15 +190,15 @@ export class MessageBroker extends pulumi.ComponentResource {
       maxPayload: plan.maxPayloadBytes,
       maxConnections: plan.maxConnections,
     });
-    const configMap = new ConfigMap(
+    const configMap = immutableConfigMap(
       `${name}-config`,
-      { metadata: metadata(`${name}-config-${configHash(text)}`), immutable: true, data: { [CONFIG_FILE]: text } },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: configHash(text), data: { [CONFIG_FILE]: text } },
+      this,
     );
-    const claim = new PersistentVolumeClaim(
+    const claim = volumeClaim(
       `${name}-streams`,
-      { metadata: metadata(`${name}-streams`), spec: plan.claim },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: plan.claim, retain: args.retain },
+      this,
     );
     const namespaces = args.clientNamespaces ?? [];
     const policy =

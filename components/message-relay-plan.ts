@@ -4,7 +4,7 @@ import { resolveImage } from "./images";
 import { inboundConfig, outboundConfig, redriveConfig, serviceConfig, setupConfig } from "./message-relay-config";
 import { ackWaits, HEADER_BYTES, type RelayConfigArgs } from "./message-streams";
 import { wholeNumber } from "./messaging";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import { DEFAULT_AGENT } from "./openclaw/hooks";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
 import { assertSecret, SecretFrom, type SecretOptions } from "./secrets";

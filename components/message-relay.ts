@@ -1,16 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { CronJob } from "@pulumi/kubernetes/batch/v1";
-import { ConfigMap, ServiceAccount } from "@pulumi/kubernetes/core/v1";
-import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
-import { objectLabels, Owner, selectorLabels } from "./labels";
+import { confine } from "./confinement";
+import { immutableConfigMap } from "./config-map";
+import { objectLabels, Owner } from "./labels";
 import { BROKER_ADDRESS_ENV, GATEWAY_URL_ENV, SHUTDOWN_SECONDS } from "./message-relay-config";
 import { planMessageRelay, type MessageRelayOptions } from "./message-relay-plan";
 import { passwordEnv, RELAY_EVENTS_PORT, RELAY_MONITORING_PORT, type BrokerUser } from "./messaging";
-import { egressToDns, egressToPart } from "./network";
+import { egressToPart } from "./network";
 import { EVENTS_TOKEN_ENV, HOOKS_TOKEN_ENV } from "./openclaw/hooks";
 import type { Endpoint, PartArgs } from "./part";
-import { restrictedContainer, restrictedPod } from "./pod-security";
+import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import {
   provideSecret,
@@ -22,7 +22,7 @@ import {
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
-import { dnsOf, workload } from "./workload";
+import { workload } from "./workload";
 
 /** The same options with every given token marked as a secret. */
 export function sealedMessageRelay<T extends MessageRelayOptions>(options: T): T {
@@ -88,14 +88,10 @@ export class MessageRelay extends pulumi.ComponentResource {
       );
     this.hooksToken = provide("hooks-token", args.hooksToken ?? {}, HOOKS_TOKEN_ENV);
     this.eventsToken = plan.events ? provide("events-token", args.eventsToken ?? {}, EVENTS_TOKEN_ENV) : undefined;
-    const configMap = new ConfigMap(
+    const configMap = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${plan.configHash}`, namespace, labels },
-        immutable: true,
-        data: plan.files,
-      },
-      { parent: this },
+      { namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
 
     const address = pulumi.interpolate`${args.broker.host}:${String(args.broker.port)}`;
@@ -180,30 +176,13 @@ export class MessageRelay extends pulumi.ComponentResource {
     pod: Pick<types.input.core.v1.PodSpec, "containers" | "volumes">,
   ): CronJob {
     const component = "message-redrive";
-    const labels = objectLabels({ instance, component, owner: Owner.Platform, extra: args.labels });
-    const metadata = { name, namespace: args.namespace, labels };
-    const policy = new NetworkPolicy(
+    const { metadata, policy, podSpec } = confine(
       name,
-      {
-        metadata,
-        spec: {
-          podSelector: { matchLabels: selectorLabels(instance, component) },
-          policyTypes: ["Ingress", "Egress"],
-          egress: [egressToDns(instance, args.dns), egressToPart(instance, args.broker)],
-        },
-      },
-      { parent: this },
+      { part: { ...args, instance }, component, uid: BENTO_UID, egress: [egressToPart(instance, args.broker)] },
+      this,
     );
-    const account = new ServiceAccount(name, { metadata, automountServiceAccountToken: false }, { parent: this });
-    const spec: types.input.core.v1.PodSpec = {
-      ...pod,
-      serviceAccountName: account.metadata.name,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      restartPolicy: "Never",
-      securityContext: restrictedPod(BENTO_UID),
-      ...dnsOf(args.dns, args.namespace),
-    };
+    const { labels } = metadata;
+    const template = { metadata: { labels }, spec: { ...podSpec, ...pod, restartPolicy: "Never" } };
     return new CronJob(
       name,
       {
@@ -215,7 +194,7 @@ export class MessageRelay extends pulumi.ComponentResource {
           concurrencyPolicy: "Forbid",
           jobTemplate: {
             metadata: { labels },
-            spec: { backoffLimit: 3, template: { metadata: { labels }, spec } },
+            spec: { backoffLimit: 3, template },
           },
         },
       },

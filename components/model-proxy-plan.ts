@@ -12,7 +12,7 @@ import {
   type ModelProxyOptions,
 } from "./model-proxy-options";
 import { egressTo } from "./network";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import { planPostgres } from "./postgres";
 import { POSTGRES_PORT } from "./postgres-config";
 import { completeResources, type CompleteResources } from "./resources";

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { objectLabels, Owner } from "./labels";
 import {
   agentKeyEnv,
@@ -106,14 +106,10 @@ export class ModelProxy extends pulumi.ComponentResource {
       ...(masterKey === undefined && agents),
     };
 
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${plan.configHash}`, namespace: args.namespace, labels },
-        immutable: true,
-        data: plan.files,
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
     const parts = [args.forwardProxy, args.telemetry, database?.endpoint, cache?.endpoint];
     const { service } = workload(

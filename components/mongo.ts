@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -19,7 +19,7 @@ import {
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** What a team may tune of the console's database. */
@@ -124,7 +124,6 @@ export class Mongo extends pulumi.ComponentResource {
     const plan = planMongo(args, args.externalSecrets);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
-    const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
     this.password = provideSecret(
       `${name}-password`,
       args.password ?? {},
@@ -137,15 +136,15 @@ export class Mongo extends pulumi.ComponentResource {
       },
       this,
     );
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      { metadata: metadata(`${name}-config-${plan.configHash}`), immutable: true, data: plan.files },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
-    const claim = new PersistentVolumeClaim(
+    const claim = volumeClaim(
       `${name}-data`,
-      { metadata: metadata(`${name}-data`), spec: plan.volumeClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: plan.volumeClaim, retain: args.retain },
+      this,
     );
     const { service } = workload(
       name,

@@ -70,12 +70,21 @@ function parseCidr(cidr: string, where: string): { family: Family; prefix: numbe
 
 /** Whoever opens more than a private range means the internet, also when it is opened in halves (0.0.0.0/1). */
 function privateRangesWithin(cidr: string, family: Family, prefix: number): string[] {
-  const opened = new BlockList();
-  opened.addSubnet(cidr.split("/")[0] ?? "", prefix, family);
   return (family === "ipv4" ? PRIVATE_RANGES : PRIVATE_RANGES_V6).filter((range) => {
     const [network = "", length] = range.split("/");
-    return prefix < Number(length) && opened.check(network, family);
+    return prefix < Number(length) && isWithin(cidr, network);
   });
+}
+
+/** Whether an address lies in a range (CIDR) of its own family. */
+export function isWithin(cidr: string, address: string): boolean {
+  const [network = "", prefix] = cidr.split("/");
+  const version = isIP(network);
+  if (version !== isIP(address)) return false;
+  const family = version === 4 ? "ipv4" : "ipv6";
+  const list = new BlockList();
+  list.addSubnet(network, Number(prefix), family);
+  return list.check(address, family);
 }
 
 type NetworkPolicyPeer = types.input.networking.v1.NetworkPolicyPeer;

@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { StatefulSet } from "@pulumi/kubernetes/apps/v1";
-import { ConfigMap, PersistentVolumeClaim, Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
-import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
+import { Service } from "@pulumi/kubernetes/core/v1";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
-import { contentMounts, contentName } from "./agent-content";
+import { immutableConfigMap } from "./config-map";
+import { contentMounts } from "./agent-content";
 import type { ChannelsOptions } from "./channel-options";
 import type { Environment } from "./environment";
-import { objectLabels, Owner, selectorLabels } from "./labels";
+import { confine } from "./confinement";
+import { objectLabels, Owner } from "./labels";
 import { planGateway } from "./gateway-plan";
 import {
   connectionAffinity,
@@ -19,20 +20,19 @@ import {
   type GatewayConnections,
 } from "./gateway-connections";
 import { eventsHookMounts } from "./gateway-events";
-import { egressToDns, podsOf, type EgressRule } from "./network";
+import { podsOf, type EgressRule } from "./network";
 import { GIT_CREDENTIAL_ENV, sealedGitSync, type GitSyncOptions } from "./git-sync";
 import { gatewayPod, type GatewayResources } from "./gateway-pod";
 import { gatewaySecrets, sealedGateway } from "./gateway-secrets";
 import { GATEWAY_PORT } from "./openclaw/config";
 import type { OpenClawOptions } from "./openclaw/options";
 import { GATEWAY_CONFIG_FILE } from "./openclaw/pod";
-import { NODE_UID, restrictedPod } from "./pod-security";
+import { NODE_UID } from "./pod-security";
 import { provideSecret, SecretFrom, secretVersionsAnnotation, type SecretOptions } from "./secrets";
 import type { Endpoint, PartArgs } from "./part";
-import type { ClaimOptions } from "./volume-claims";
+import { volumeClaim, type ClaimOptions } from "./volume-claims";
 import { registeredArgs } from "./registered-args";
-import { schedulingOf, type SchedulingOptions } from "./scheduling";
-import { dnsOf } from "./workload";
+import type { SchedulingOptions } from "./scheduling";
 
 /** What a team may tune of its gateway. */
 export interface GatewayOptions {
@@ -103,12 +103,6 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     super(OpenClawGateway.__pulumiType, name, registeredArgs(sealedArgs(args)), opts);
     const instance = args.instance ?? name;
     const labelsFor = (owner: Owner) => objectLabels({ instance, component: "gateway", owner, extra: args.labels });
-    const metadata = (objectName: string, owner = Owner.App) => ({
-      name: objectName,
-      namespace: args.namespace,
-      labels: labelsFor(owner),
-    });
-    const selector = selectorLabels(instance, "gateway");
     const { openclaw = {}, clients = [] } = args;
     const plan = planGateway(args, {
       environment: args.environment,
@@ -157,38 +151,44 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       ...(gitSync && { [GIT_CREDENTIAL_ENV]: gitSync.credential }),
     };
 
-    const configMap = new ConfigMap(
+    const app = { namespace: args.namespace, labels: labelsFor(Owner.App) };
+    const metadata = { name, ...app };
+    const configMap = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: metadata(`${name}-config-${plan.configHash}`),
-        immutable: true,
-        data: { [GATEWAY_CONFIG_FILE]: plan.configText },
-      },
-      { parent: this },
+      { ...app, hash: plan.configHash, data: { [GATEWAY_CONFIG_FILE]: plan.configText } },
+      this,
     );
     const contents = plan.content.map((content) => {
-      const texts = new ConfigMap(
-        `${name}-agent-${content.agent}`,
-        { metadata: metadata(contentName(name, content)), immutable: true, data: content.data },
-        { parent: this },
-      );
+      const { agent, hash, data } = content;
+      const texts = immutableConfigMap(`${name}-agent-${agent}`, { ...app, hash, data }, this);
       return { content, configMap: texts.metadata.name };
     });
-    const serviceAccount = new ServiceAccount(
+    const confinement = confine(
       name,
-      { metadata: metadata(name, Owner.Platform), automountServiceAccountToken: false },
-      { parent: this },
+      {
+        part: args,
+        component: "gateway",
+        uid: NODE_UID,
+        // The entry, when there is one, adds a policy for its proxy.
+        ...(clients.length > 0 && {
+          ingress: [
+            {
+              from: clients.map((client) => podsOf(instance, client)),
+              ports: [{ protocol: "TCP", port: GATEWAY_PORT }],
+            },
+          ],
+        }),
+        egress: [...connectionEgress(instance, args), ...plan.egress],
+      },
+      this,
     );
-    const claim = new PersistentVolumeClaim(
-      `${name}-state`,
-      { metadata: metadata(`${name}-state`), spec: plan.stateClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
-    );
+    const { policy, selector } = confinement;
+    const claim = volumeClaim(`${name}-state`, { ...app, spec: plan.stateClaim, retain: args.retain }, this);
     const service = new Service(
       name,
       {
         metadata: {
-          ...metadata(name),
+          ...metadata,
           // Endpoints come with the Pod, whose readiness the StatefulSet waits for; waiting here as well costs 10 s.
           annotations: { ...args.serviceAnnotations, "pulumi.com/skipAwait": "true" },
         },
@@ -200,44 +200,18 @@ export class OpenClawGateway extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const policy = new NetworkPolicy(
-      name,
-      {
-        metadata: metadata(name, Owner.Platform),
-        // The entry, when there is one, adds a policy for its proxy.
-        spec: {
-          podSelector: { matchLabels: selector },
-          policyTypes: ["Ingress", "Egress"],
-          ...(clients.length > 0 && {
-            ingress: [
-              {
-                from: clients.map((client) => podsOf(instance, client)),
-                ports: [{ protocol: "TCP", port: GATEWAY_PORT }],
-              },
-            ],
-          }),
-          egress: [egressToDns(instance, args.dns), ...connectionEgress(instance, args), ...plan.egress],
-        },
-      },
-      { parent: this },
-    );
     new PodDisruptionBudget(
       name,
       {
-        metadata: metadata(name, Owner.Platform),
+        metadata: confinement.metadata,
         // One replica: minAvailable 1 would block every node drain for ever. Eviction drains the gateway first (grace period).
         spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow", selector: { matchLabels: selector } },
       },
       { parent: this },
     );
     const podSpec: types.input.core.v1.PodSpec = {
-      serviceAccountName: serviceAccount.metadata.name,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
+      ...confinement.podSpec,
       terminationGracePeriodSeconds: plan.gracePeriodSeconds,
-      securityContext: restrictedPod(NODE_UID),
-      ...dnsOf(args.dns, args.namespace),
-      ...schedulingOf(args.scheduling),
       ...connectionAffinity(instance, args),
       ...gatewayPod({
         image: plan.image,
@@ -247,9 +221,7 @@ export class OpenClawGateway extends pulumi.ComponentResource {
         sidecars,
         configMap: configMap.metadata.name,
         content: contentMounts(Object.keys(openclaw.agents?.entries ?? {}), contents),
-        eventsHook:
-          args.hooks?.events &&
-          eventsHookMounts(name, { namespace: args.namespace, labels: labelsFor(Owner.App) }, this),
+        eventsHook: args.hooks?.events && eventsHookMounts(name, app, this),
         stateClaim: claim.metadata.name,
         vaultClaim: args.vaultClaim,
         gitSync,
@@ -258,13 +230,13 @@ export class OpenClawGateway extends pulumi.ComponentResource {
     const statefulSet = new StatefulSet(
       name,
       {
-        metadata: metadata(name),
+        metadata,
         spec: {
           replicas: 1, // OpenClaw is a single writer of its SQLite state.
           serviceName: service.metadata.name,
           selector: { matchLabels: selector },
           template: {
-            metadata: { labels: labelsFor(Owner.App), annotations: secretVersionsAnnotation(usedSecrets) },
+            metadata: { labels: app.labels, annotations: secretVersionsAnnotation(usedSecrets) },
             spec: podSpec,
           },
         },

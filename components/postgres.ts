@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { assertDatabaseName, POSTGRES_PASSWORD_ENV, POSTGRES_PORT, postgresFiles } from "./postgres-config";
@@ -21,7 +21,7 @@ import {
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** What a team may tune of a PostgreSQL database. */
@@ -135,7 +135,6 @@ export class Postgres extends pulumi.ComponentResource {
     const { component = "database", database = "app" } = args;
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component, owner: Owner.Platform, extra: args.labels });
-    const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
     const plan = planPostgres(args, database, undefined, args.externalSecrets);
 
     this.password = provideSecret(
@@ -150,15 +149,15 @@ export class Postgres extends pulumi.ComponentResource {
       },
       this,
     );
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      { metadata: metadata(`${name}-config-${plan.configHash}`), immutable: true, data: plan.files },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
-    const claim = new PersistentVolumeClaim(
+    const claim = volumeClaim(
       `${name}-data`,
-      { metadata: metadata(`${name}-data`), spec: plan.volumeClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: plan.volumeClaim, retain: args.retain },
+      this,
     );
     const { service } = workload(
       name,

@@ -5,7 +5,7 @@ import { ValidationFailed } from "./errors";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { VAULT_PATH } from "./gateway-pod";
 import { resolveImage } from "./images";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
 import type { SearchOptions } from "./search";
 import type { SearchSettings } from "./search/settings";

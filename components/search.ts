@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { VAULT_PATH } from "./gateway-pod";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { egressToPart } from "./network";
@@ -20,7 +20,7 @@ import {
   type SecretOptions,
   type SecretReference,
 } from "./secrets";
-import { VAULT_NOTES, type ClaimOptions } from "./volume-claims";
+import { VAULT_NOTES, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** What a team may tune of its search service. */
@@ -95,20 +95,12 @@ export class Search extends pulumi.ComponentResource {
       { env: TOKEN_ENV, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets },
       this,
     );
-    const configMap = new ConfigMap(
+    const configMap = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${plan.filesHash}`, namespace, labels },
-        immutable: true,
-        data: plan.files,
-      },
-      { parent: this },
+      { namespace, labels, hash: plan.filesHash, data: plan.files },
+      this,
     );
-    const index = new PersistentVolumeClaim(
-      `${name}-index`,
-      { metadata: { name: `${name}-index`, namespace, labels }, spec: plan.indexClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
-    );
+    const index = volumeClaim(`${name}-index`, { namespace, labels, spec: plan.indexClaim, retain: args.retain }, this);
     const secrets = { [TOKEN_ENV]: this.token, ...(modelProxy && { [MODEL_KEY_ENV]: modelProxy.key }) };
     const { controller } = workload(
       name,

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap, PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { COLLECTOR_ENVS, COLLECTOR_PORT, collectorConfig } from "./collector-config";
 import { brokerExporter, collectorContainer, reachedBy } from "./collector-pod";
 import { ValidationFailed } from "./errors";
@@ -8,7 +8,7 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { egressTo, egressToPart, type EgressRule } from "./network";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { registeredArgs } from "./registered-args";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -22,7 +22,7 @@ import {
   type SecretOptions,
 } from "./secrets";
 import { CELL_ATTRIBUTES } from "./telemetry/views";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { workload } from "./workload";
 
 /** An OpenTelemetry endpoint outside of the cell that gets all signals. */
@@ -67,11 +67,8 @@ export interface ScrapeTarget {
   path?: string;
 }
 
-export interface TelemetryCollectorArgs extends TelemetryCollectorOptions, PartArgs {
-  /** The cell's ClickHouse, where the signals go. Default: none, and then `external` is needed. */
-  clickhouse?: ClickHouseConnection;
-  /** An endpoint outside of the cell, where the signals go instead. Default: none. */
-  external?: ExternalOtlpOptions;
+/** What the collector watches by itself, and what it says of the cell. */
+export interface TelemetrySurroundings {
   /** The gateway, whose health check it watches. Default: it does not. */
   gateway?: Endpoint;
   /** The message broker's monitoring port (8222). Default: its queues are not watched. */
@@ -92,6 +89,13 @@ export interface TelemetryCollectorArgs extends TelemetryCollectorOptions, PartA
   agent?: string;
   /** Attribute `clawfleet.contract.version` of the signals that do not name it. Default: none. */
   contractVersion?: string;
+}
+
+export interface TelemetryCollectorArgs extends TelemetryCollectorOptions, TelemetrySurroundings, PartArgs {
+  /** The cell's ClickHouse, where the signals go. Default: none, and then `external` is needed. */
+  clickhouse?: ClickHouseConnection;
+  /** An endpoint outside of the cell, where the signals go instead. Default: none. */
+  external?: ExternalOtlpOptions;
 }
 
 /** A collector's options, checked and complete. */
@@ -267,7 +271,6 @@ export class TelemetryCollector extends pulumi.ComponentResource {
     const instance = args.instance ?? name;
     const plan = planTelemetryCollector(args, { ...args, instance });
     const labels = objectLabels({ instance, component: COMPONENT, owner: Owner.Platform, extra: args.labels });
-    const metadata = (objectName: string) => ({ name: objectName, namespace: args.namespace, labels });
 
     const secrets: Record<string, SecretKey> =
       external === undefined
@@ -290,19 +293,15 @@ export class TelemetryCollector extends pulumi.ComponentResource {
                 this,
               ),
             };
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: metadata(`${name}-config-${plan.configHash}`),
-        immutable: true,
-        data: { "config.yaml": plan.config },
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: { "config.yaml": plan.config } },
+      this,
     );
-    const queue = new PersistentVolumeClaim(
+    const queue = volumeClaim(
       `${name}-queue`,
-      { metadata: metadata(`${name}-queue`), spec: plan.queueClaim },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: plan.queueClaim, retain: args.retain },
+      this,
     );
     const { service } = workload(
       name,

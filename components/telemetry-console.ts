@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import { CLICKHOUSE_PASSWORD_ENVS, CONSOLE_USER } from "./clickhouse-config";
 import {
   CONSOLE_API_PORT,
@@ -16,7 +16,7 @@ import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { MONGO_PASSWORD_ENV, MONGO_USER } from "./mongo";
 import { egressToPart } from "./network";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { NODE_UID, restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -170,14 +170,10 @@ export class TelemetryConsole extends pulumi.ComponentResource {
         this,
       ),
     };
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${plan.configHash}`, namespace: args.namespace, labels },
-        immutable: true,
-        data: plan.files,
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
     const files = (volume: string, keys: string[]) => ({
       name: volume,

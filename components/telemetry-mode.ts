@@ -7,3 +7,13 @@ export enum TelemetryMode {
   /** Nowhere: nothing is measured, and no alert ever fires. */
   Off = "off",
 }
+
+/** The mode that holds. */
+export function telemetryMode({ mode = TelemetryMode.Own }: { mode?: TelemetryMode }): TelemetryMode {
+  return mode;
+}
+
+/** Whether there is a console, which only telemetry of one's own has something to show on. */
+export function hasConsole(options: { mode?: TelemetryMode; consoleEnabled?: boolean }): boolean {
+  return telemetryMode(options) === TelemetryMode.Own && (options.consoleEnabled ?? true);
+}

@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ClickHouse, planClickHouse, type ClickHouseOptions } from "./clickhouse";
 import { ValidationFailed } from "./errors";
-import type { ExternalSecretsOptions } from "./external-secrets";
 import { Mongo, planMongo, type MongoOptions } from "./mongo";
 import type { Endpoint, PartArgs } from "./part";
 import { registeredArgs } from "./registered-args";
@@ -10,11 +9,11 @@ import {
   planTelemetryCollector,
   TelemetryCollector,
   type ExternalOtlpOptions,
-  type ScrapeTarget,
   type TelemetryCollectorArgs,
   type TelemetryCollectorOptions,
+  type TelemetrySurroundings,
 } from "./telemetry-collector";
-import { TelemetryMode } from "./telemetry-mode";
+import { hasConsole, telemetryMode, TelemetryMode } from "./telemetry-mode";
 import { planTelemetryConsole, TelemetryConsole, type TelemetryConsoleOptions } from "./telemetry-console";
 
 /** What a team may tune of its cell's telemetry. One switch sets the collector and every sender. */
@@ -35,32 +34,6 @@ export interface TelemetryOptions {
   consoleDatabase?: MongoOptions;
 }
 
-/** What the collector watches by itself, and what it says of the cell. */
-export interface TelemetrySurroundings {
-  /** The cell's store for secrets. Default: none. */
-  externalSecrets?: ExternalSecretsOptions;
-  /** The gateway, whose health check it watches. Default: it does not. */
-  gateway?: Endpoint;
-  /** The message broker's monitoring port (8222). Default: its queues are not watched. */
-  broker?: Endpoint;
-  /** Other parts whose metrics it fetches. Default: none. */
-  scrape?: ScrapeTarget[];
-  /** TLS Secrets whose certificates it watches. Default: none. */
-  certificates?: string[];
-  /** The cell's forward proxy, through which an external endpoint is reached. Default: directly. */
-  forwardProxy?: Endpoint;
-  /** Attribute `deployment.environment.name` of every signal. Default: none. */
-  environment?: string;
-  /** Attribute `clawfleet.tenant` of every signal. Default: none. */
-  tenant?: string;
-  /** Attribute `clawfleet.region` of every signal. Default: none. */
-  region?: string;
-  /** Attribute `clawfleet.agent` of the signals that do not name their agent. Default: none. */
-  agent?: string;
-  /** Attribute `clawfleet.contract.version` of the signals that do not name it. Default: none. */
-  contractVersion?: string;
-}
-
 export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, PartArgs {}
 
 /**
@@ -68,8 +41,11 @@ export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, 
  * @returns whether there is any.
  * @throws ValidationFailed naming the option and the fix.
  */
-export function planTelemetry(options: TelemetryOptions, surroundings: TelemetrySurroundings = {}): boolean {
-  const mode = options.mode ?? TelemetryMode.Own;
+export function planTelemetry(
+  options: TelemetryOptions,
+  surroundings: TelemetrySurroundings & Pick<PartArgs, "externalSecrets"> = {},
+): boolean {
+  const mode = telemetryMode(options);
   const only = (option: keyof TelemetryOptions, wanted: TelemetryMode) => {
     if (options[option] === undefined || mode === wanted) return;
     throw new ValidationFailed({
@@ -94,7 +70,7 @@ export function planTelemetry(options: TelemetryOptions, surroundings: Telemetry
   const { externalSecrets } = surroundings;
   if (own) {
     planClickHouse(options.clickhouse ?? {}, externalSecrets);
-    if (options.consoleEnabled ?? true) {
+    if (hasConsole(options)) {
       planTelemetryConsole(options.console ?? {}, externalSecrets);
       planMongo(options.consoleDatabase ?? {}, externalSecrets);
     }
@@ -134,8 +110,8 @@ export class Telemetry extends pulumi.ComponentResource {
     const instance = args.instance ?? name;
     const { namespace, labels, dns, externalSecrets, scheduling, retain } = args;
     const part = { namespace, instance, labels, dns, externalSecrets, scheduling, retain };
-    const own = (args.mode ?? TelemetryMode.Own) === TelemetryMode.Own;
-    const withConsole = own && (args.consoleEnabled ?? true);
+    const own = telemetryMode(args) === TelemetryMode.Own;
+    const withConsole = hasConsole(args);
 
     const database = own
       ? new ClickHouse(

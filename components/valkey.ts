@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { ConfigMap } from "@pulumi/kubernetes/core/v1";
+import { immutableConfigMap } from "./config-map";
 import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
-import { configHash } from "./openclaw/config";
+import { configHash } from "./config-hash";
 import type { Endpoint, PartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
@@ -120,14 +120,10 @@ export class Valkey extends pulumi.ComponentResource {
       },
       this,
     );
-    const config = new ConfigMap(
+    const config = immutableConfigMap(
       `${name}-config`,
-      {
-        metadata: { name: `${name}-config-${plan.configHash}`, namespace: args.namespace, labels },
-        immutable: true,
-        data: plan.files,
-      },
-      { parent: this },
+      { namespace: args.namespace, labels, hash: plan.configHash, data: plan.files },
+      this,
     );
     const { service } = workload(
       name,

@@ -1,8 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { objectLabels, Owner } from "./labels";
-import { blockClaim, type ClaimOptions } from "./volume-claims";
+import { blockClaim, type ClaimOptions, volumeClaim } from "./volume-claims";
 import { registeredArgs } from "./registered-args";
 
 /** What a team may tune of its vault's volume. */
@@ -41,13 +40,10 @@ export class Vault extends pulumi.ComponentResource {
     super(Vault.__pulumiType, name, registeredArgs(args), opts);
     const instance = args.instance ?? name;
     const labels = objectLabels({ instance, component: "vault", owner: Owner.App, extra: args.labels });
-    const claim = new PersistentVolumeClaim(
+    const claim = volumeClaim(
       name,
-      {
-        metadata: { name, namespace: args.namespace, labels },
-        spec: vaultClaim(args),
-      },
-      { parent: this, retainOnDelete: args.retain ?? false },
+      { namespace: args.namespace, labels, spec: vaultClaim(args), retain: args.retain },
+      this,
     );
     this.claim = claim.metadata.name;
     this.registerOutputs({ claim: this.claim });

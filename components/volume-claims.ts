@@ -1,4 +1,6 @@
+import type * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
+import { PersistentVolumeClaim } from "@pulumi/kubernetes/core/v1";
 import { ValidationFailed } from "./errors";
 
 /** A volume claim's size and class. */
@@ -50,4 +52,23 @@ export function blockClaim(
     resources: { requests: { storage: size } },
     ...(options.storageClass !== undefined && { storageClassName: options.storageClass }),
   };
+}
+
+/** What a part's volume claim is made of. */
+export interface VolumeClaimArgs {
+  namespace: pulumi.Input<string>;
+  labels: Record<string, string>;
+  spec: types.input.core.v1.PersistentVolumeClaimSpec;
+  /** Keep it when the stack is destroyed. Default: false. */
+  retain?: boolean;
+}
+
+/** A part's volume claim. */
+export function volumeClaim(name: string, args: VolumeClaimArgs, parent: pulumi.Resource): PersistentVolumeClaim {
+  const { namespace, labels, spec, retain = false } = args;
+  return new PersistentVolumeClaim(
+    name,
+    { metadata: { name, namespace, labels }, spec },
+    { parent, retainOnDelete: retain },
+  );
 }

@@ -1,14 +1,11 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { Deployment, StatefulSet } from "@pulumi/kubernetes/apps/v1";
-import { Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
-import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
+import { Service } from "@pulumi/kubernetes/core/v1";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
-import { objectLabels, Owner, selectorLabels } from "./labels";
-import { egressToDns, podsOf } from "./network";
-import type { Endpoint, PartArgs } from "./part";
-import { restrictedPod } from "./pod-security";
-import { schedulingOf } from "./scheduling";
+import { confine } from "./confinement";
+import { podsOf } from "./network";
+import type { PartArgs } from "./part";
 
 /** A port that a part's Service has, and its Pods too. */
 export interface WorkloadPort {
@@ -64,26 +61,11 @@ export interface Workload {
  * hardened as everything here is. All of them are named `name`.
  */
 export function workload(name: string, args: WorkloadArgs, parent: pulumi.Resource): Workload {
-  const { part, component, ports = [], replicas = 1 } = args;
-  const instance = part.instance ?? name;
-  const labelsFor = (owner: Owner) => objectLabels({ instance, component, owner, extra: part.labels });
-  const metadata = { name, namespace: part.namespace, labels: labelsFor(Owner.Platform) };
-  const selector = { matchLabels: selectorLabels(instance, component) };
-
-  const serviceAccount = new ServiceAccount(name, { metadata, automountServiceAccountToken: false }, { parent });
-  const policy = new NetworkPolicy(
-    name,
-    {
-      metadata,
-      spec: {
-        podSelector: selector,
-        policyTypes: ["Ingress", "Egress"],
-        ingress: ingressOf(instance, ports, part.clients ?? []),
-        egress: [egressToDns(instance, part.dns), ...(args.egress ?? [])],
-      },
-    },
-    { parent },
-  );
+  const { part, component, uid, ports = [], replicas = 1 } = args;
+  const ingress = ingressOf(part.instance ?? name, ports, part.clients ?? []);
+  const confinement = confine(name, { part, component, uid, ingress, egress: args.egress }, parent);
+  const { metadata, policy } = confinement;
+  const selector = { matchLabels: confinement.selector };
   new PodDisruptionBudget(
     name,
     // One replica: minAvailable 1 would block every node drain for ever.
@@ -112,16 +94,11 @@ export function workload(name: string, args: WorkloadArgs, parent: pulumi.Resour
           { parent },
         );
   const template = {
-    metadata: { labels: labelsFor(Owner.Platform), ...(args.podAnnotations && { annotations: args.podAnnotations }) },
+    metadata: { labels: metadata.labels, ...(args.podAnnotations && { annotations: args.podAnnotations }) },
     spec: {
-      serviceAccountName: serviceAccount.metadata.name,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
+      ...confinement.podSpec,
       terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 30,
-      securityContext: restrictedPod(args.uid),
       ...(replicas > 1 && { topologySpreadConstraints: [spread(selector)] }),
-      ...dnsOf(part.dns, part.namespace),
-      ...schedulingOf(part.scheduling),
       ...args.podSpec,
       ...(args.initContainers && { initContainers: args.initContainers }),
       containers: args.containers,
@@ -148,26 +125,6 @@ function ingressOf(
       ports: [{ protocol, port: podPort ?? port }],
     }))
     .filter(({ from }) => from.length > 0); // an empty list would mean everyone
-}
-
-/**
- * Pods ask the cell's DNS filter alone; what the kubelet would put into resolv.conf comes from here then.
- * @param ndots names with fewer dots are looked for in the search list first. Default: 5, as the kubelet has it.
- */
-export function dnsOf(
-  dns: Endpoint | undefined,
-  namespace: pulumi.Input<string>,
-  ndots = 5,
-): Partial<types.input.core.v1.PodSpec> {
-  if (dns === undefined) return {};
-  return {
-    dnsPolicy: "None",
-    dnsConfig: {
-      nameservers: [dns.host],
-      searches: [pulumi.interpolate`${namespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"],
-      options: [{ name: "ndots", value: String(ndots) }],
-    },
-  };
 }
 
 function spread(labelSelector: { matchLabels: Record<string, string> }): types.input.core.v1.TopologySpreadConstraint {

@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import { isWithin } from "../components/network";
 
 /** What a label selector of a NetworkPolicy may be; expressions are refused, since nothing here uses them. */
 interface LabelSelector {
@@ -151,15 +151,6 @@ function matchesAddress({ ipBlock }: Peer, address: string): boolean {
     isWithin(ipBlock.cidr, address) &&
     !(ipBlock.except ?? []).some((range) => isWithin(range, address))
   );
-}
-
-function isWithin(cidr: string, address: string): boolean {
-  const [network = "", prefix] = cidr.split("/");
-  if (isIP(network) !== isIP(address)) return false;
-  const type = isIP(network) === 4 ? "ipv4" : "ipv6";
-  const list = new BlockList();
-  list.addSubnet(network, Number(prefix), type);
-  return list.check(address, type);
 }
 
 function matchesLabels({ matchLabels = {}, matchExpressions }: LabelSelector, labels: Record<string, string>): boolean {

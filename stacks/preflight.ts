@@ -1,7 +1,7 @@
 import { TlsFrom } from "../components/certificate";
 import { Conflict, NotFound, ValidationFailed } from "../components/errors";
 import { ModelDatabase } from "../components/model-proxy-options";
-import { TelemetryMode } from "../components/telemetry-mode";
+import { hasConsole, telemetryMode, TelemetryMode } from "../components/telemetry-mode";
 import { isSharedFileSystem } from "../components/volume-claims";
 import type { ClusterReader } from "./cluster-connection";
 import type { Cell } from "./config";
@@ -144,8 +144,8 @@ function assertStorageClasses(cell: Cell, classes: StorageClass[], where: string
   const { gateway, vault, search, messaging, modelProxy, telemetry } = cell.config;
   const ownDatabase =
     modelProxy !== undefined && (modelProxy.database?.kind ?? ModelDatabase.Own) === ModelDatabase.Own;
-  const telemetryMode = telemetry && (telemetry.mode ?? TelemetryMode.Own);
-  const own = telemetryMode === TelemetryMode.Own;
+  const mode = telemetry && telemetryMode(telemetry);
+  const own = mode === TelemetryMode.Own;
   const claims = [
     { option: "gateway.state", claim: gateway?.state, enabled: true },
     { option: "vault.volume", claim: vault?.volume, enabled: vault?.enabled ?? true },
@@ -155,13 +155,13 @@ function assertStorageClasses(cell: Cell, classes: StorageClass[], where: string
     {
       option: "telemetry.collector.queue",
       claim: telemetry?.collector?.queue,
-      enabled: own || telemetryMode === TelemetryMode.External,
+      enabled: own || mode === TelemetryMode.External,
     },
     { option: "telemetry.clickhouse.volume", claim: telemetry?.clickhouse?.volume, enabled: own },
     {
       option: "telemetry.consoleDatabase.volume",
       claim: telemetry?.consoleDatabase?.volume,
-      enabled: own && (telemetry?.consoleEnabled ?? true),
+      enabled: telemetry !== undefined && hasConsole(telemetry),
     },
   ]
     .filter(({ enabled }) => enabled)

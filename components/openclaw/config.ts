@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { ChannelsOptions } from "../channel-options";
 import { channelsConfig } from "../channels";
 import { ValidationFailed } from "../errors";
@@ -84,11 +83,6 @@ export function gatewayConfig(options: OpenClawOptions, context: GatewayContext)
 /** The text of `openclaw.json`. Keys are sorted, so that the same config always has the same hash. */
 export function configText(config: OpenClawConfig): string {
   return `${JSON.stringify(sorted(config), undefined, 2)}\n`;
-}
-
-/** A short name for a text: 12 hexadecimal digits of its SHA-256. A Pod whose ConfigMap is named by it rolls with it. */
-export function configHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
 /** The environment variable that carries a model provider's key. */

@@ -1,5 +1,6 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import { ValidationFailed } from "../errors";
+import { isWithin } from "../network";
 
 /** The widest ranges that may be trusted: the Pod range that managed Kubernetes hands out by default (GKE), and one IPv6 site. */
 const WIDEST = { ipv4: 14, ipv6: 48 } as const;
@@ -37,10 +38,5 @@ function problemOf(proxy: string): string | undefined {
 }
 
 function sameRange(range: string, address: string, prefix: number): boolean {
-  const [network = "", length] = range.split("/");
-  if (isIP(network) !== isIP(address) || Number(length) !== prefix) return false;
-  const list = new BlockList();
-  const type = isIP(network) === 4 ? "ipv4" : "ipv6";
-  list.addSubnet(network, prefix, type);
-  return list.check(address, type);
+  return Number(range.split("/")[1]) === prefix && isWithin(range, address);
 }

@@ -7,6 +7,7 @@ import {
   backendEnv,
   composeStackFile,
   prepareState,
+  processEnv,
   PROJECT,
   projectRoot,
   saveSalt,
@@ -46,7 +47,7 @@ export async function openPulumi(env: NodeJS.ProcessEnv = process.env): Promise<
     ...home.env,
     ...backendEnv(layout, env),
     CLAWFLEET_STATE: layout.folder,
-    TMPDIR: layout.temporary,
+    ...processEnv(layout, env),
     // The plugins are in place; a missing one is to be an error, not a download.
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
   };

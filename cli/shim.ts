@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
   composeStackFile,
+  processEnv,
   PROJECT,
   projectRoot,
   saveComposedStackFile,
@@ -85,7 +86,7 @@ function main(args: string[]): number {
   const { status, error } = spawnSync(
     join(layout.pulumiHome, "bin", "pulumi"),
     [...args, ...(file === undefined ? [] : ["--config-file", file])],
-    { stdio: "inherit", env: { ...process.env, TMPDIR: layout.temporary } },
+    { stdio: "inherit", env: { ...process.env, ...processEnv(layout) } },
   );
   if (error !== undefined) {
     process.stderr.write(`pulumi does not start: ${error.message}\n  Fix: run \`make env\` again\n`);

@@ -97,6 +97,17 @@ export function backendEnv(layout: StateLayout, env: NodeJS.ProcessEnv = process
   };
 }
 
+/** What Pulumi and its plugins, which are Go programs, run with on this machine. */
+export function processEnv(layout: StateLayout, env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return {
+    TMPDIR: layout.temporary,
+    // With each step the engine writes the whole state anew. Collecting that garbage at Go's default pace took a quarter of
+    // the processor time of an `up` of 330 resources, and a fifth of a preview's.
+    GOGC: env.GOGC ?? "400",
+    GOMEMLIMIT: env.GOMEMLIMIT ?? "1GiB",
+  };
+}
+
 /** The tracked config file of a stack. */
 export function trackedStackFile(stack: string): string {
   return join(projectRoot, "stacks", `Pulumi.${stack}.yaml`);

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ValidationFailed } from "../../components/errors";
 import { configHash } from "../../components/config-hash";
-import { authSecretEnv, configText, gatewayConfig, GATEWAY_PASSWORD_ENV, GATEWAY_TOKEN_ENV, providerKeyEnvs, type GatewayContext } from "../../components/openclaw/config";
+import {
+  authSecretEnv,
+  configText,
+  gatewayConfig,
+  GATEWAY_PASSWORD_ENV,
+  GATEWAY_TOKEN_ENV,
+  providerKeyEnvs,
+  type GatewayContext,
+} from "../../components/openclaw/config";
 import { mergePatch } from "../../components/openclaw/extra-config";
 import { isObject, type JsonObject, type JsonValue } from "../../components/openclaw/json";
 import {

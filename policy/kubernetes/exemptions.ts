@@ -1,9 +1,5 @@
-import type {
-  PolicyConfigSchema,
-  ReportViolation,
-  ResourceValidationPolicy,
-  StackValidationPolicy,
-} from "@pulumi/policy";
+import type { PolicyConfigSchema, ReportViolation } from "@pulumi/policy";
+import type { ResourcePolicy, StackPolicy } from "./policy";
 
 /** A resource that a policy lets be, for a while. */
 export interface Exemption {
@@ -40,7 +36,7 @@ const EXEMPTIONS: PolicyConfigSchema["properties"][string] = {
 };
 
 /** Lets the config of a policy of single resources exempt some of them. */
-export function exemptable(policy: ResourceValidationPolicy): ResourceValidationPolicy {
+export function exemptable(policy: ResourcePolicy): ResourcePolicy {
   return {
     ...policy,
     configSchema: withExemptions(policy.configSchema),
@@ -54,7 +50,7 @@ export function exemptable(policy: ResourceValidationPolicy): ResourceValidation
 }
 
 /** Lets the config of a policy of a whole stack exempt some of its resources. */
-export function exemptableStack(policy: StackValidationPolicy): StackValidationPolicy {
+export function exemptableStack(policy: StackPolicy): StackPolicy {
   return {
     ...policy,
     configSchema: withExemptions(policy.configSchema),

@@ -12,3 +12,10 @@ export function prefixOf(text: string): { family: 4 | 6; bits: number } | undefi
   const bits = length === undefined ? all : /^\d+$/.test(length) ? Number(length) : NaN;
   return bits <= all ? { family, bits } : undefined;
 }
+
+const PRIVATE_RANGES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+
+/** Whether a network is a whole private range, which is the usual mistake. */
+export function isPrivateRange(network: string): boolean {
+  return PRIVATE_RANGES.includes(network);
+}

@@ -1,24 +1,10 @@
 import type { Field } from "./field";
-
-/** What Pulumi's type of a Kubernetes resource says, for example `kubernetes:apps/v1:Deployment`. */
-export interface ResourceType {
-  /** API group; `core` for the one without a name. */
-  group: string;
-  kind: string;
-}
-
-/**
- * Reads a Pulumi type.
- * @returns undefined when it is no Kubernetes object's.
- */
-export function kubernetesType(type: string): ResourceType | undefined {
-  const { group, kind } = /^kubernetes:(?<group>[^/:]+)\/[^:]+:(?<kind>\w+)$/.exec(type)?.groups ?? {};
-  return group === undefined || kind === undefined ? undefined : { group, kind };
-}
+import { isCustom, kubernetesType } from "./resource-type";
 
 /** Where each workload kind has its Pod spec. */
 const POD_SPECS: Record<string, string[]> = {
   "core:Pod": ["spec"],
+  "core:PodTemplate": ["template", "spec"],
   "core:ReplicationController": ["spec", "template", "spec"],
   "apps:Deployment": ["spec", "template", "spec"],
   "apps:StatefulSet": ["spec", "template", "spec"],
@@ -31,20 +17,8 @@ const POD_SPECS: Record<string, string[]> = {
 /** The lists of containers that a Pod spec has. */
 export type ContainerList = "initContainers" | "containers" | "ephemeralContainers";
 
-/** The Pod spec of a workload; undefined when the resource is no workload. */
-export function podSpecOf(type: string, resource: Field): Field | undefined {
-  const path = podSpecPath(type);
-  if (path !== undefined) return resource.at(...path);
-  if (!isCustom(kubernetesType(type)?.group ?? "")) return undefined;
-  // A custom resource that runs Pods, for example Argo's Rollout, has their template where a Deployment has it.
-  const podSpec = resource.at("spec", "template", "spec");
-  return Array.isArray(podSpec.at("containers").read()?.value) ? podSpec : undefined;
-}
-
-/** Whether an API group is of custom resources. Kubernetes' own have no dot, or end like `networking.k8s.io`. */
-function isCustom(group: string): boolean {
-  return group.includes(".") && !group.endsWith(".k8s.io");
-}
+/** All of them. */
+export const CONTAINER_LISTS: readonly ContainerList[] = ["initContainers", "containers", "ephemeralContainers"];
 
 /** Where a workload of Kubernetes' own has its Pod spec; undefined when the resource is none. */
 export function podSpecPath(type: string): string[] | undefined {
@@ -53,14 +27,45 @@ export function podSpecPath(type: string): string[] | undefined {
   return POD_SPECS[`${group === "extensions" ? "apps" : group}:${kind}`];
 }
 
-/** The metadata of a workload's Pods; undefined when the resource is no workload. */
-export function podMetadataOf(type: string, resource: Field): Field | undefined {
-  const path = podSpecPath(type);
-  return path === undefined ? undefined : resource.at(...path.slice(0, -1), "metadata");
+/** A Pod spec, and the metadata that its Pods get; undefined where it has none beside it. */
+export interface PodTemplate {
+  spec: Field;
+  metadata: Field | undefined;
 }
 
-/** The containers of a workload; none when the resource is no workload. */
-export function containersOf(type: string, resource: Field, lists: readonly ContainerList[]): Field[] {
-  const podSpec = podSpecOf(type, resource);
-  return podSpec === undefined ? [] : lists.flatMap((list) => podSpec.at(list).items());
+/**
+ * The Pods that a resource runs: a workload's own, or those of a custom resource, which has them wherever it likes: Argo's
+ * Rollout where a Deployment has them, a JobSet in a list. They are known by their shape: an object with a list of
+ * containers.
+ */
+export function podTemplatesOf(type: string, resource: Field): PodTemplate[] {
+  const path = podSpecPath(type);
+  if (path !== undefined)
+    return [{ spec: resource.at(...path), metadata: resource.at(...path.slice(0, -1), "metadata") }];
+  if (!isCustom(type)) return [];
+  // Where most have them, what is not known yet is to be reported.
+  resource.at("spec", "template", "spec").read();
+  return resource
+    .at("spec")
+    .objects()
+    .filter((object) => isContainers(object.at("containers").read()?.value))
+    .map((spec) => ({ spec, metadata: spec.name === "spec" ? spec.beside("metadata") : undefined }));
+}
+
+function isContainers(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0 && list.every((item) => typeof item === "object" && item !== null);
+}
+
+/** The Pod specs of a resource; none when it runs no Pods. */
+export function podSpecsOf(type: string, resource: Field): Field[] {
+  return podTemplatesOf(type, resource).map(({ spec }) => spec);
+}
+
+/** The containers of a resource; none when it runs no Pods. */
+export function containersOf(
+  type: string,
+  resource: Field,
+  lists: readonly ContainerList[] = CONTAINER_LISTS,
+): Field[] {
+  return podSpecsOf(type, resource).flatMap((pod) => lists.flatMap((list) => pod.at(list).items()));
 }

@@ -1,14 +1,17 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
+import type { ResourcePolicy } from "../kubernetes/policy";
 
 interface Config {
   /** The Kubernetes version of the clusters, for example `1.34`. */
   kubernetesVersion: string;
 }
 
-/** An upgrade of the cluster must not be what finds out that an API is gone. */
-export const apisServed: ResourceValidationPolicy = {
+export const apisServed: ResourcePolicy = {
   name: "apis-served",
   description: "Objects are of API versions that the clusters' Kubernetes serves.",
+  why: "An upgrade of the cluster must not be what finds out that an API is gone.",
+  severity: "medium",
+  remediationSteps: "Write the object in the API version that the finding names.",
+  url: "https://kubernetes.io/docs/reference/using-api/deprecation-guide/",
   configSchema: {
     properties: {
       kubernetesVersion: {
@@ -68,5 +71,22 @@ const REMOVED: [apiVersion: string, kinds: string, removedIn: number, instead: s
   ["flowcontrol.apiserver.k8s.io/v1beta1", "", 26, "flowcontrol.apiserver.k8s.io/v1"],
   ["storage.k8s.io/v1beta1", "CSIStorageCapacity", 27, "storage.k8s.io/v1"],
   ["flowcontrol.apiserver.k8s.io/v1beta2", "", 29, "flowcontrol.apiserver.k8s.io/v1"],
+  [
+    "admissionregistration.k8s.io/v1alpha1",
+    "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding",
+    32,
+    "admissionregistration.k8s.io/v1",
+  ],
   ["flowcontrol.apiserver.k8s.io/v1beta3", "", 32, "flowcontrol.apiserver.k8s.io/v1"],
+  [
+    "admissionregistration.k8s.io/v1beta1",
+    "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding",
+    34,
+    "admissionregistration.k8s.io/v1",
+  ],
+  ["storage.k8s.io/v1alpha1", "VolumeAttributesClass", 35, "storage.k8s.io/v1"],
+  ["networking.k8s.io/v1beta1", "IPAddress ServiceCIDR", 37, "networking.k8s.io/v1"],
+  ["storage.k8s.io/v1beta1", "VolumeAttributesClass", 37, "storage.k8s.io/v1"],
+  ["resource.k8s.io/v1beta1", "", 38, "resource.k8s.io/v1"],
+  ["resource.k8s.io/v1beta2", "", 39, "resource.k8s.io/v1"],
 ];

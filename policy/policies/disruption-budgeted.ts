@@ -1,27 +1,26 @@
-import type { StackValidationPolicy } from "@pulumi/policy";
 import { inspectStack, type Field, type StackResource } from "../kubernetes/field";
+import type { StackPolicy } from "../kubernetes/policy";
+import { isKind } from "../kubernetes/resource-type";
 import { selects } from "../kubernetes/selectors";
-import { kubernetesType, podMetadataOf } from "../kubernetes/workloads";
+import { podTemplatesOf } from "../kubernetes/workloads";
 
-/** Without a budget a drain takes all replicas at once; with one that allows nothing, no node is ever drained. */
-export const disruptionBudgeted: StackValidationPolicy = {
+export const disruptionBudgeted: StackPolicy = {
   name: "disruption-budgeted",
   description: "Every Deployment and StatefulSet has a PodDisruptionBudget, which lets at least one Pod go.",
+  why: "Without a budget a drain takes all replicas at once; with one that allows nothing, no node is ever drained.",
+  severity: "medium",
+  remediationSteps: "Add a PodDisruptionBudget with maxUnavailable: 1 that selects the workload's Pods.",
+  url: "https://kubernetes.io/docs/tasks/run-application/configure-pdb/",
   validateStack: (args, report) => {
     inspectStack(args, report, (resources) => {
-      const budgets = resources.filter(({ type }) => isKind(type, "policy", ["PodDisruptionBudget"]));
+      const budgets = resources.filter(({ type }) => isKind(type, "policy", "PodDisruptionBudget"));
       for (const { properties } of budgets) checkBudget(properties);
-      for (const workload of resources.filter(({ type }) => isKind(type, "apps", ["Deployment", "StatefulSet"]))) {
+      for (const workload of resources.filter(({ type }) => isKind(type, "apps", "Deployment", "StatefulSet"))) {
         checkWorkload(workload, budgets, report);
       }
     });
   },
 };
-
-function isKind(type: string, group: string, kinds: string[]): boolean {
-  const known = kubernetesType(type);
-  return known?.group === group && kinds.includes(known.kind);
-}
 
 function checkBudget(budget: Field): void {
   budget
@@ -37,7 +36,7 @@ function checkWorkload(
   budgets: StackResource[],
   report: (message: string, urn: string) => void,
 ): void {
-  const labels = podMetadataOf(type, properties)?.at("labels");
+  const labels = podTemplatesOf(type, properties)[0]?.metadata?.at("labels");
   const replicas = replicasOf(properties);
   if (labels === undefined || replicas === undefined || replicas === 0) return;
   let found = false;

@@ -1,22 +1,41 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field, type Problems } from "../kubernetes/field";
-import { kubernetesType } from "../kubernetes/workloads";
+import { checkClassRules, INTERNAL_ANNOTATIONS, isInternal, TLS_RULES } from "../kubernetes/load-balancers";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { kubernetesType } from "../kubernetes/resource-type";
 
 interface Config {
+  /** Hosts that may be served, each exact or as `*.example.com`. Default: any. */
+  allowedHosts?: string[];
+  /** Whether a Service may have a load balancer, if an annotation makes it an internal one. */
+  internalLoadBalancers: boolean;
   /** Annotations by which an Ingress names a certificate that is kept outside of the cluster. */
   certificateAnnotations: string[];
 }
 
-/** What is reachable from outside of the cluster is reachable by name and over TLS only. */
-export const entryPrivate: ResourceValidationPolicy = {
+export const entryPrivate: ResourcePolicy = {
   name: "entry-private",
   description: "Services stay inside the cluster; what comes in has an exact host name and TLS.",
+  why: "What is reachable without a name or without TLS is found by whoever scans addresses, and read on the way.",
+  severity: "high",
+  remediationSteps: "Use a ClusterIP Service behind an Ingress or an HTTPRoute with one host and its certificate.",
+  url: "https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
   configSchema: {
     properties: {
+      allowedHosts: {
+        type: "array",
+        items: { type: "string", minLength: 1 },
+        minItems: 1,
+        description: "Hosts that may be served, each exact or as *.example.com. Default: any.",
+      },
+      internalLoadBalancers: {
+        type: "boolean",
+        default: false,
+        description: "Services may have a load balancer, if an annotation makes it an internal one.",
+      },
       certificateAnnotations: {
         type: "array",
         items: { type: "string", minLength: 1 },
-        default: ["alb.ingress.kubernetes.io/certificate-arn"],
+        default: ["alb.ingress.kubernetes.io/certificate-arn", "networking.gke.io/managed-certificates"],
         description: "Annotations by which an Ingress names a certificate that is kept outside of the cluster.",
       },
     },
@@ -28,7 +47,7 @@ export const entryPrivate: ResourceValidationPolicy = {
   },
 };
 
-const CHECKS: Record<string, (resource: Field, config: Config) => void> = {
+const CHECKS: Partial<Record<string, (resource: Field, config: Config) => void>> = {
   "core:Service": checkService,
   "networking.k8s.io:Ingress": checkIngress,
   "extensions:Ingress": checkIngress,
@@ -36,22 +55,28 @@ const CHECKS: Record<string, (resource: Field, config: Config) => void> = {
   "gateway.networking.k8s.io:HTTPRoute": checkRoute,
   "gateway.networking.k8s.io:GRPCRoute": checkRoute,
   "gateway.networking.k8s.io:TLSRoute": checkRoute,
+  "gateway.networking.k8s.io:TCPRoute": refuseRoute,
+  "gateway.networking.k8s.io:UDPRoute": refuseRoute,
 };
 
 const USE_ENTRY = "use a ClusterIP Service behind an Ingress or an HTTPRoute";
 
-function checkService(service: Field): void {
-  service
-    .at("spec", "type")
-    .check((type) =>
-      type === "LoadBalancer" || type === "NodePort" ? [`opens the Service to the outside; ${USE_ENTRY}`] : [],
-    );
+function checkService(service: Field, { internalLoadBalancers }: Config): void {
+  const type = service.at("spec", "type");
+  const known = type.read()?.value;
+  const isAllowed =
+    known === "LoadBalancer" &&
+    internalLoadBalancers &&
+    isInternal(service.at("metadata", "annotations"), INTERNAL_ANNOTATIONS) !== false;
+  if ((known === "LoadBalancer" || known === "NodePort") && !isAllowed) {
+    type.violation(`opens the Service to the outside; ${USE_ENTRY}`);
+  }
   service
     .at("spec", "externalIPs")
     .check((addresses) => (isEmpty(addresses) ? [] : [`opens the Service to the outside; ${USE_ENTRY}`]));
 }
 
-function checkIngress(ingress: Field, { certificateAnnotations }: Config): void {
+function checkIngress(ingress: Field, config: Config): void {
   for (const backend of ["defaultBackend", "backend"]) {
     ingress
       .at("spec", backend)
@@ -61,9 +86,10 @@ function checkIngress(ingress: Field, { certificateAnnotations }: Config): void 
     .at("spec", "rules")
     .items()
     .map((rule) => rule.at("host"));
-  for (const host of hosts) host.check(hostProblems);
+  for (const host of hosts) host.check((value) => hostProblems(value, config));
+  checkClassRules(ingress, TLS_RULES);
 
-  const annotations = certificateAnnotations.map((name) => ingress.at("metadata", "annotations", name).read());
+  const annotations = config.certificateAnnotations.map((name) => ingress.at("metadata", "annotations", name).read());
   // With a certificate in the cloud, or maybe with one, spec.tls is not what decides.
   if (annotations.some((annotation) => annotation === undefined || annotation.value !== undefined)) return;
   const tls = ingress.at("spec", "tls");
@@ -104,9 +130,12 @@ function covers(pattern: string, host: string): boolean {
   );
 }
 
-function checkGateway(gateway: Field): void {
+function checkGateway(gateway: Field, config: Config): void {
   for (const listener of gateway.at("spec", "listeners").items()) {
-    listener.at("hostname").check(hostProblems);
+    listener.at("hostname").check((value) => hostProblems(value, config));
+    listener
+      .at("allowedRoutes", "namespaces", "from")
+      .check((from) => (from === "All" ? ["takes routes of every namespace; use Same, or Selector"] : []));
     const protocol = listener.at("protocol").read();
     if (protocol !== undefined && protocol.value !== "HTTPS" && protocol.value !== "TLS") {
       listener.at("protocol").violation("without TLS; use HTTPS, or TLS");
@@ -118,15 +147,27 @@ function checkGateway(gateway: Field): void {
   }
 }
 
-function checkRoute(route: Field): void {
+function checkRoute(route: Field, config: Config): void {
   const hostnames = route.at("spec", "hostnames");
   hostnames.check((value) => (isEmpty(value) ? ["missing, so every host is served; name the host"] : []));
-  for (const hostname of hostnames.items()) hostname.check(hostProblems);
+  for (const hostname of hostnames.items()) hostname.check((value) => hostProblems(value, config));
 }
 
-function hostProblems(host: unknown): Problems {
+function refuseRoute(route: Field): void {
+  route.at("spec", "rules").violation("a port without a host name or TLS; use an HTTPRoute or a TLSRoute");
+}
+
+function hostProblems(host: unknown, { allowedHosts }: Config): Problems {
   if (typeof host !== "string" || host === "") return ["missing, so every host is served; name the host"];
-  return host.includes("*") ? ["a wildcard; name the host"] : [];
+  if (host.includes("*")) return ["a wildcard; name the host"];
+  return allowedHosts === undefined || allowedHosts.some((pattern) => isBelow(pattern, host))
+    ? []
+    : ["not in entry-private.allowedHosts; use one that is, or have it added"];
+}
+
+/** Any number of labels deep, unlike a certificate's wildcard. */
+function isBelow(pattern: string, host: string): boolean {
+  return pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : pattern === host;
 }
 
 function isEmpty(list: unknown): boolean {

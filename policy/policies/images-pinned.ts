@@ -1,6 +1,7 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
-import { inspect, type Problems } from "../kubernetes/field";
-import { containersOf } from "../kubernetes/workloads";
+import { inspect, type Field, type Problems } from "../kubernetes/field";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { isCustom } from "../kubernetes/resource-type";
+import { containersOf, podSpecsOf } from "../kubernetes/workloads";
 
 interface Config {
   /** Registries that images may come from, each with or without a path. Default: any. */
@@ -9,10 +10,13 @@ interface Config {
   catalogue?: string[];
 }
 
-/** Every container runs an image with a tag for people and a digest for the node, so that what was reviewed is what runs. */
-export const imagesPinned: ResourceValidationPolicy = {
+export const imagesPinned: ResourcePolicy = {
   name: "images-pinned",
   description: "Images have a tag and a sha256 digest, and the tag is not latest.",
+  why: "A tag is another image tomorrow; with a digest, what was reviewed is what runs.",
+  severity: "high",
+  remediationSteps: "Write images as NAME:TAG@sha256:DIGEST, the tag for people and the digest for the node.",
+  url: "https://kubernetes.io/docs/concepts/containers/images/#image-names",
   configSchema: {
     properties: {
       allowedRegistries: {
@@ -32,16 +36,28 @@ export const imagesPinned: ResourceValidationPolicy = {
   validateResource: (args, report) => {
     const config = args.getConfig<Config>();
     inspect(args, report, (resource) => {
-      for (const container of containersOf(args.type, resource, [
-        "initContainers",
-        "containers",
-        "ephemeralContainers",
-      ])) {
-        container.at("image").check((image) => imageProblems(image, config));
-      }
+      const containers = containersOf(args.type, resource);
+      const volumes = podSpecsOf(args.type, resource).flatMap((pod) => pod.at("volumes").items());
+      const images = [
+        ...containers.map((container) => container.at("image")),
+        ...volumes
+          .filter((volume) => volume.at("image").read()?.value !== undefined)
+          .map((volume) => volume.at("image", "reference")),
+        ...(isCustom(args.type) ? customImages(resource.at("spec"), new Set(containers)) : []),
+      ];
+      for (const field of images) field.check((image) => imageProblems(image, config));
     });
   },
 };
+
+/** What custom resources call an image, outside of containers, and is written as one. */
+function customImages(spec: Field, containers: Set<Field>): Field[] {
+  return spec
+    .objects()
+    .filter((object) => !containers.has(object))
+    .map((object) => object.at("image"))
+    .filter((image) => typeof image.read()?.value === "string");
+}
 
 const PIN = "write it as NAME:TAG@sha256:DIGEST";
 

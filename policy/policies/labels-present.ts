@@ -1,7 +1,8 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field } from "../kubernetes/field";
+import type { ResourcePolicy } from "../kubernetes/policy";
 import { setAbsent } from "../kubernetes/remediation";
-import { kubernetesType, podMetadataOf, podSpecPath } from "../kubernetes/workloads";
+import { kubernetesType } from "../kubernetes/resource-type";
+import { podSpecPath, podTemplatesOf } from "../kubernetes/workloads";
 
 interface Config {
   /** Labels that every object needs. */
@@ -10,10 +11,13 @@ interface Config {
   owners: string[];
 }
 
-/** What has no labels belongs to nobody: no one is asked before it is changed, or told when it breaks. */
-export const labelsPresent: ResourceValidationPolicy = {
+export const labelsPresent: ResourcePolicy = {
   name: "labels-present",
   description: "Every object, and every workload's Pods, say what they are; every object says whose it is.",
+  why: "What has no labels belongs to nobody: no one is asked before it is changed, or told when it breaks.",
+  severity: "low",
+  remediationSteps: "Set the labels that the finding names; the level remediate does so.",
+  url: "https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/",
   configSchema: {
     properties: {
       required: {
@@ -66,8 +70,10 @@ export const labelsPresent: ResourceValidationPolicy = {
       if (owners.length > 0 && !found.some((label) => label === undefined || isSet(label.value))) {
         labels.violation(`does not say whose it is; set ${owners.join(" or ")}`);
       }
-      const pods = podMetadataOf(args.type, resource);
-      if (pods !== undefined && kind !== "Pod") requireEach(pods.at("labels"), required);
+      if (kind === "Pod") return;
+      for (const { metadata } of podTemplatesOf(args.type, resource)) {
+        if (metadata !== undefined) requireEach(metadata.at("labels"), required);
+      }
     });
   },
 };

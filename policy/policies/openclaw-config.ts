@@ -1,42 +1,51 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Problems } from "../kubernetes/field";
-import { prefixOf } from "../kubernetes/networks";
-import { kubernetesType } from "../kubernetes/workloads";
+import { isPrivateRange, prefixOf } from "../kubernetes/networks";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { isKind } from "../kubernetes/resource-type";
 
 interface Config {
   /** The fewest fixed bits of a network of trusted proxies, of IPv4. */
   trustedProxyBits: number;
+  /** The fewest fixed bits of a network of trusted proxies, of IPv6. */
+  trustedProxyBitsOfIPv6: number;
 }
 
-/** Who reaches the gateway unasked, or makes its tools run outside of their bounds, has what the agents have. */
-export const openclawConfig: ResourceValidationPolicy = {
+export const openclawConfig: ResourcePolicy = {
   name: "openclaw-config",
   description: "OpenClaw's gateway asks for a login, from exact origins, takes no open messages and elevates no tools.",
+  why: "Who reaches the gateway unasked, or makes its tools run outside of their bounds, has what the agents have.",
+  severity: "critical",
+  remediationSteps: "Set the option of openclaw.json that the finding names.",
+  url: "https://docs.openclaw.ai/gateway/security",
   configSchema: {
     properties: {
       trustedProxyBits: {
         type: "integer",
         minimum: 1,
         maximum: 32,
-        default: 16,
-        description:
-          "The fewest fixed bits of a network of trusted proxies, of IPv4; of IPv6 it is four times as many.",
+        // The Pod range that managed Kubernetes hands out.
+        default: 14,
+        description: "The fewest fixed bits of a network of trusted proxies, of IPv4.",
+      },
+      trustedProxyBitsOfIPv6: {
+        type: "integer",
+        minimum: 1,
+        maximum: 128,
+        default: 48,
+        description: "The fewest fixed bits of a network of trusted proxies, of IPv6.",
       },
     },
   },
   validateResource: (args, report) => {
-    const { group = "", kind = "" } = kubernetesType(args.type) ?? {};
-    if (group !== "core" || kind !== "ConfigMap") return;
-    const { trustedProxyBits } = args.getConfig<Config>();
-    inspect(args, report, (configMap) => {
-      configMap
-        .at("data", "openclaw.json")
-        .check((text) => (text === undefined ? [] : problems(text, trustedProxyBits)));
+    if (!isKind(args.type, "core", "ConfigMap")) return;
+    const options = args.getConfig<Config>();
+    inspect(args, report, (resource) => {
+      resource.at("data", "openclaw.json").check((text) => (text === undefined ? [] : problems(text, options)));
     });
   },
 };
 
-function problems(text: unknown, trustedProxyBits: number): Problems {
+function problems(text: unknown, options: Config): Problems {
   let config: unknown;
   try {
     config = JSON.parse(text as string);
@@ -44,17 +53,27 @@ function problems(text: unknown, trustedProxyBits: number): Problems {
     return ["no JSON, so it cannot be checked; write it without comments and trailing commas"];
   }
   return [
-    ...gatewayProblems(config, trustedProxyBits),
+    ...gatewayProblems(config, options),
     ...channelProblems(at(config, "channels"), "channels"),
     ...toolProblems(config),
+    ...dangerousSwitches(config, "").map((path) => `${path} turns a protection off; leave it out`),
   ];
 }
 
-/** Switches of the Control UI that turn its protection off. */
-const DANGEROUS = ["allowInsecureAuth", "dangerouslyDisableDeviceAuth", "dangerouslyAllowHostHeaderOriginFallback"];
+/** Switches that turn a protection off. OpenClaw gives most of them a name that says so. */
+const DANGEROUS = /^(dangerously.*|allowInsecureAuth|allowRealIpFallback)$/;
+
+function dangerousSwitches(value: unknown, path: string): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => {
+    const here = path === "" ? key : Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`;
+    return item === true && DANGEROUS.test(key) ? [here] : dangerousSwitches(item, here);
+  });
+}
+
 const LOGINS = ["token", "password", "trusted-proxy"];
 
-function gatewayProblems(config: unknown, trustedProxyBits: number): Problems {
+function gatewayProblems(config: unknown, options: Config): Problems {
   const controlUi = at(config, "gateway", "controlUi");
   const proxies = listAt(config, "gateway", "trustedProxies");
   return [
@@ -66,13 +85,10 @@ function gatewayProblems(config: unknown, trustedProxyBits: number): Problems {
         ? [`gateway.controlUi.allowedOrigins[${String(index)}] is a wildcard; name the origin`]
         : [],
     ),
-    ...DANGEROUS.filter((name) => at(controlUi, name) === true).map(
-      (name) => `gateway.controlUi.${name} turns a protection off; leave it out`,
-    ),
     ...proxies.flatMap((proxy, index) => {
       const network = typeof proxy === "string" ? prefixOf(proxy) : undefined;
-      const fewest = network?.family === 6 ? trustedProxyBits * 4 : trustedProxyBits;
-      return network !== undefined && network.bits >= fewest
+      const fewest = network?.family === 6 ? options.trustedProxyBitsOfIPv6 : options.trustedProxyBits;
+      return network !== undefined && network.bits >= fewest && !isPrivateRange(proxy as string)
         ? []
         : [`gateway.trustedProxies[${String(index)}] is wide, or no network; name the proxies' own addresses`];
     }),
@@ -92,8 +108,17 @@ function channelProblems(value: unknown, path: string): Problems {
 }
 
 function toolProblems(config: unknown): Problems {
-  const agents = listAt(config, "agents", "list").flatMap((agent, index) =>
-    at(agent, "tools", "elevated", "enabled") === true ? [`agents.list[${String(index)}].tools.elevated.enabled`] : [],
+  // Older configs have a list of agents, which OpenClaw turns into entries.
+  const named = Object.entries(at(config, "agents", "entries") ?? {}).map(([name, agent]): [string, unknown] => [
+    `agents.entries.${name}`,
+    agent,
+  ]);
+  const listed = listAt(config, "agents", "list").map((agent, index): [string, unknown] => [
+    `agents.list[${String(index)}]`,
+    agent,
+  ]);
+  const agents = [...named, ...listed].flatMap(([path, agent]) =>
+    at(agent, "tools", "elevated", "enabled") === true ? [`${path}.tools.elevated.enabled`] : [],
   );
   // OpenClaw's own default is on.
   const everywhere = at(config, "tools", "elevated", "enabled") === false ? [] : ["tools.elevated.enabled"];

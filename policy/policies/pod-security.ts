@@ -1,23 +1,38 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
+import { dropsAll } from "../kubernetes/capabilities";
 import { inspect, type Field, type Problems } from "../kubernetes/field";
+import type { ResourcePolicy } from "../kubernetes/policy";
 import { setAbsent } from "../kubernetes/remediation";
-import { podMetadataOf, podSpecOf, podSpecPath } from "../kubernetes/workloads";
+import { isKind } from "../kubernetes/resource-type";
+import { CONTAINER_LISTS, podSpecPath, podTemplatesOf } from "../kubernetes/workloads";
 
 interface Config {
   /** Whether containers need a read-only root file system, which `restricted` does not ask for. */
   readOnlyRoot: boolean;
   /** Whether Pods may mount a token of the Kubernetes API. */
   serviceAccountTokens: boolean;
+  /** The levels that a Namespace may have enforced by the API server. */
+  enforcedLevels: string[];
 }
 
-/** The `restricted` level of the Pod Security Standards, control by control, where only the program is known. */
-export const podSecurity: ResourceValidationPolicy = {
+export const podSecurity: ResourcePolicy = {
   name: "pod-security",
-  description: "Pods keep to the restricted Pod Security Standard, with a read-only root and without an API token.",
+  description:
+    "Pods keep to the restricted Pod Security Standard, with a read-only root and without an API token; Namespaces have it enforced.",
+  why: "A container that is root, or shares the node's, is one mistake away from the node and from all that runs there.",
+  severity: "critical",
+  remediationSteps:
+    "Set the field that the finding names as it says; the level remediate sets the seccomp profile and refuses the API token.",
+  url: "https://kubernetes.io/docs/concepts/security/pod-security-standards/",
   configSchema: {
     properties: {
       readOnlyRoot: { type: "boolean", default: true, description: "Containers need a read-only root file system." },
       serviceAccountTokens: { type: "boolean", default: false, description: "Pods may mount a token of the API." },
+      enforcedLevels: {
+        type: "array",
+        items: { type: "string", enum: ["restricted", "baseline", "privileged"] },
+        default: ["restricted"],
+        description: "The levels of the Pod Security Standards that a Namespace may have the API server enforce.",
+      },
     },
   },
   // What is said is left as it is: it may be meant.
@@ -32,14 +47,15 @@ export const podSecurity: ResourceValidationPolicy = {
   },
   validateResource: (args, report) => {
     inspect(args, report, (resource) => {
-      const pod = podSpecOf(args.type, resource);
-      if (pod === undefined) return;
       const config = args.getConfig<Config>();
-      checkPod(pod, config);
-      checkAppArmorAnnotations(podMetadataOf(args.type, resource)?.at("annotations"));
-      const windows = pod.at("os", "name").read()?.value === "windows";
-      for (const list of ["initContainers", "containers", "ephemeralContainers"]) {
-        for (const container of pod.at(list).items()) checkContainer(container, pod, windows, config);
+      if (isKind(args.type, "core", "Namespace")) checkNamespace(resource, config);
+      for (const { spec: pod, metadata } of podTemplatesOf(args.type, resource)) {
+        checkPod(pod, config);
+        checkAppArmorAnnotations(metadata?.at("annotations"));
+        const windows = pod.at("os", "name").read()?.value === "windows";
+        for (const container of CONTAINER_LISTS.flatMap((list) => pod.at(list).items())) {
+          checkContainer(container, pod, windows, config);
+        }
       }
     });
   },
@@ -52,6 +68,7 @@ const VOLUMES = new Set([
   "downwardAPI",
   "emptyDir",
   "ephemeral",
+  "image",
   "persistentVolumeClaim",
   "projected",
   "secret",
@@ -72,6 +89,18 @@ const SYSCTLS = new Set([
 ]);
 const SELINUX_TYPES = new Set(["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"]);
 
+const ENFORCE = "pod-security.kubernetes.io/enforce";
+
+function checkNamespace(namespace: Field, { enforcedLevels }: Config): void {
+  namespace
+    .at("metadata", "labels", ENFORCE)
+    .check((level) =>
+      enforcedLevels.includes(String(level))
+        ? []
+        : [`the API server admits any Pod; set it to ${enforcedLevels.join(" or ")}`],
+    );
+}
+
 function checkPod(pod: Field, { serviceAccountTokens }: Config): void {
   for (const namespace of HOST_NAMESPACES) pod.at(namespace).check(notTrue("shares the node's; leave it out"));
   for (const volume of pod.at("volumes").items()) {
@@ -90,7 +119,13 @@ function checkPod(pod: Field, { serviceAccountTokens }: Config): void {
       .at("automountServiceAccountToken")
       .check((value) => (value === false ? [] : ["not false, so the Pod gets an API token; set it to false"]));
   }
-  checkSharedContext(pod.at("securityContext"));
+  const context = pod.at("securityContext");
+  checkSharedContext(context);
+  // Said of the Pod, it is wrong even where every container says otherwise.
+  context.at("runAsNonRoot").check((value) => (value === false ? ["not true; set it"] : []));
+  context
+    .at("seccompProfile", "type")
+    .check((value) => (value === undefined || isConfined(value) ? [] : ["not confined; use RuntimeDefault"]));
 }
 
 /** What the security contexts of Pod and container have in common. */
@@ -107,11 +142,7 @@ function checkSharedContext(context: Field): void {
   }
   context
     .at("appArmorProfile", "type")
-    .check((value) =>
-      value === undefined || value === "RuntimeDefault" || value === "Localhost"
-        ? []
-        : ["not confined; use RuntimeDefault"],
-    );
+    .check((value) => (value === undefined || isConfined(value) ? [] : ["not confined; use RuntimeDefault"]));
   context.at("runAsUser").check((value) => (value === 0 ? ["root; use another uid"] : []));
 }
 
@@ -148,22 +179,13 @@ function checkContainer(container: Field, pod: Field, windows: boolean, { readOn
   if (windows) return;
   context.at("allowPrivilegeEscalation").check((value) => (value === false ? [] : ["not false; set it"]));
   inherited(pod, context, ["seccompProfile", "type"], (value) =>
-    value === "RuntimeDefault" || value === "Localhost"
-      ? []
-      : ["not confined, on the container or its Pod; use RuntimeDefault"],
+    isConfined(value) ? [] : ["not confined, on the container or its Pod; use RuntimeDefault"],
   );
   checkCapabilities(context.at("capabilities"));
 }
 
 function checkCapabilities(capabilities: Field): void {
-  const drop = capabilities.at("drop");
-  const known = drop.read();
-  if (known !== undefined && known.value === undefined) drop.violation("does not drop ALL; set it to [ALL]");
-  const dropped = drop.items().map((item) => item.read());
-  // With one that is not known, it may be that one.
-  if (Array.isArray(known?.value) && !dropped.some((item) => item === undefined || item.value === "ALL")) {
-    drop.violation("does not drop ALL; set it to [ALL]");
-  }
+  if (dropsAll(capabilities) === false) capabilities.at("drop").violation("does not drop ALL; set it to [ALL]");
   for (const added of capabilities.at("add").items()) {
     added.check((value) => (value === "NET_BIND_SERVICE" ? [] : ["a capability that restricted refuses; drop it"]));
   }
@@ -184,13 +206,19 @@ function checkHandlers(container: Field): void {
   }
 }
 
-/** Checks the container's value, or where it says none, its Pod's. */
+/** Checks the container's value; where it says none, its Pod has to, whose own value is checked already. */
 function inherited(pod: Field, context: Field, keys: string[], problemsOf: (value: unknown) => Problems): void {
-  const own = context.at(...keys).read();
+  const field = context.at(...keys);
+  const own = field.read();
   if (own === undefined) return;
-  const effective = own.value === undefined ? pod.at("securityContext", ...keys).read() : own;
-  if (effective !== undefined)
-    for (const problem of problemsOf(effective.value)) context.at(...keys).violation(problem);
+  const common = pod.at("securityContext", ...keys).read();
+  if (own.value === undefined && (common === undefined || common.value !== undefined)) return;
+  for (const problem of problemsOf(own.value)) field.violation(problem);
+}
+
+/** What the profiles of seccomp and AppArmor have in common. */
+function isConfined(type: unknown): boolean {
+  return type === "RuntimeDefault" || type === "Localhost";
 }
 
 function notTrue(problem: string): (value: unknown) => Problems {

@@ -1,21 +1,24 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field } from "../kubernetes/field";
-import { kubernetesType, podSpecOf } from "../kubernetes/workloads";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { kubernetesType } from "../kubernetes/resource-type";
+import { podSpecsOf } from "../kubernetes/workloads";
 
-/** Without a liveness probe what hangs stays so, and without a readiness probe it gets requests that it cannot answer. */
-export const probesPresent: ResourceValidationPolicy = {
+export const probesPresent: ResourcePolicy = {
   name: "probes-present",
   description: "Every container that stays has a liveness probe, and every Pod that stays a readiness probe.",
+  why: "Without a liveness probe what hangs stays so, and without a readiness probe it gets requests that it cannot answer.",
+  severity: "medium",
+  remediationSteps: "Add probes that ask for what the container is there to do.",
+  url: "https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/",
   validateResource: (args, report) => {
     const { group = "", kind = "" } = kubernetesType(args.type) ?? {};
     // What a Job runs is to end.
     if (group === "batch" || kind === "Job" || kind === "CronJob") return;
     inspect(args, report, (resource) => {
-      const pod = podSpecOf(args.type, resource);
-      if (pod === undefined) return;
-      const restart = pod.at("restartPolicy").read();
-      if (restart?.value === "Never" || restart?.value === "OnFailure") return;
-      checkPod(pod);
+      for (const pod of podSpecsOf(args.type, resource)) {
+        const restart = pod.at("restartPolicy").read();
+        if (restart?.value !== "Never" && restart?.value !== "OnFailure") checkPod(pod);
+      }
     });
   },
 };

@@ -1,15 +1,18 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect } from "../kubernetes/field";
+import type { ResourcePolicy } from "../kubernetes/policy";
 
 const PROVIDER = "pulumi:providers:kubernetes";
 
 /** The engine names default providers by their version: `default_4_27_0`. */
 const DEFAULT_PROVIDER = /^default(_\d+_\d+_\d+.*)?$/;
 
-/** A default provider writes to whatever cluster the kubeconfig's current context happens to be. */
-export const providerExplicit: ResourceValidationPolicy = {
+export const providerExplicit: ResourcePolicy = {
   name: "provider-explicit",
   description: "Kubernetes resources use an explicit provider, which identifies its cluster.",
+  why: "A default provider writes to whatever cluster the kubeconfig's current context happens to be.",
+  severity: "critical",
+  remediationSteps: "Pass a kubernetes.Provider with a name and a clusterIdentifier of its own.",
+  url: "https://www.pulumi.com/registry/packages/kubernetes/api-docs/provider/",
   validateResource: (args, report) => {
     if (args.type === PROVIDER && !DEFAULT_PROVIDER.test(args.name)) {
       inspect(args, report, (provider) => {

@@ -1,17 +1,20 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field } from "../kubernetes/field";
-import { kubernetesType } from "../kubernetes/workloads";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { kubernetesType } from "../kubernetes/resource-type";
 
 interface Config {
   /** ClusterRoles that nobody is to be bound to. */
   refusedRoles: string[];
 }
 
-/** A right to everything, or one to give oneself more rights, is the cluster's administrator in other words. */
-export const rbacNarrow: ResourceValidationPolicy = {
+export const rbacNarrow: ResourcePolicy = {
   name: "rbac-narrow",
   description:
     "Roles name what they allow, allow no way to more rights nor to every Secret, and nobody is cluster-admin.",
+  why: "A right to everything, or one to give oneself more rights, is the cluster's administrator in other words.",
+  severity: "critical",
+  remediationSteps: "Name the verbs, resources and names that are needed, in a Role of one's own.",
+  url: "https://kubernetes.io/docs/concepts/security/rbac-good-practices/",
   configSchema: {
     properties: {
       refusedRoles: {
@@ -36,12 +39,21 @@ export const rbacNarrow: ResourceValidationPolicy = {
 };
 
 const WAYS_UP = ["escalate", "bind", "impersonate"];
-const ANYBODY = ["system:masters", "system:anonymous", "system:unauthenticated", "system:authenticated"];
+const ANYBODY = [
+  "system:masters",
+  "system:anonymous",
+  "system:unauthenticated",
+  "system:authenticated",
+  "system:serviceaccounts",
+];
 
 function checkRule(rule: Field): void {
   for (const list of ["verbs", "resources", "apiGroups", "nonResourceURLs"]) {
     for (const item of rule.at(list).items()) {
-      item.check((value) => (value === "*" || value === "*/*" ? ["a wildcard; name what is needed"] : []));
+      // A path may have one at its end; everything else is a name.
+      const isWild = (value: unknown) =>
+        typeof value === "string" && (list === "nonResourceURLs" ? value === "*" : value.includes("*"));
+      item.check((value) => (isWild(value) ? ["a wildcard; name what is needed"] : []));
     }
   }
   for (const verb of rule.at("verbs").items()) {

@@ -1,16 +1,20 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect } from "../kubernetes/field";
-import { kubernetesType, podSpecOf } from "../kubernetes/workloads";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { kubernetesType } from "../kubernetes/resource-type";
+import { podSpecsOf } from "../kubernetes/workloads";
 
 interface Config {
   /** How many replicas a Deployment needs. */
   minimum: number;
 }
 
-/** Replicas that all run on one node end with it. */
-export const replicasSpread: ResourceValidationPolicy = {
+export const replicasSpread: ResourcePolicy = {
   name: "replicas-spread",
   description: "Replicas of a Deployment or a StatefulSet are spread over nodes.",
+  why: "Replicas that all run on one node end with it.",
+  severity: "medium",
+  remediationSteps: "Add topologySpreadConstraints by kubernetes.io/hostname.",
+  url: "https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
   configSchema: {
     properties: {
       minimum: { type: "integer", minimum: 1, default: 1, description: "How many replicas a Deployment needs." },
@@ -28,7 +32,7 @@ export const replicasSpread: ResourceValidationPolicy = {
       if (kind === "Deployment" && count < minimum) {
         replicas.violation(`fewer than ${String(minimum)}; raise it, or exempt what can run once only`);
       }
-      const pod = podSpecOf(args.type, workload);
+      const [pod] = podSpecsOf(args.type, workload);
       if (count < 2 || pod === undefined) return;
       const spread = [pod.at("topologySpreadConstraints"), pod.at("affinity", "podAntiAffinity")].map((field) =>
         field.read(),

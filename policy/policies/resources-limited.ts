@@ -1,5 +1,5 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { inspect, type Field, type Problems } from "../kubernetes/field";
+import type { ResourcePolicy } from "../kubernetes/policy";
 import { quantity } from "../kubernetes/quantity";
 import { containersOf } from "../kubernetes/workloads";
 
@@ -11,10 +11,13 @@ interface Config {
 /** What a container has to say of its resources. */
 const RESOURCES = ["cpu", "memory", "ephemeral-storage"];
 
-/** No container can take a node from the others. A LimitRange is no substitute: it is not in the program's review. */
-export const resourcesLimited: ResourceValidationPolicy = {
+export const resourcesLimited: ResourcePolicy = {
   name: "resources-limited",
   description: "Containers request and limit CPU, memory and ephemeral storage, and limits are near to requests.",
+  why: "A container without limits can take a node from the others. A LimitRange is no substitute: it is not in the program's review.",
+  severity: "medium",
+  remediationSteps: "Set requests and limits from what the container was measured to need.",
+  url: "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
   configSchema: {
     properties: {
       maxRatio: {

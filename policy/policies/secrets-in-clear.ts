@@ -1,17 +1,21 @@
-import type { ResourceValidationPolicy } from "@pulumi/policy";
 import { credentialsIn, hasCredential, isLiteralSecret, isSecretName } from "../kubernetes/credentials";
 import { inspect, type Field } from "../kubernetes/field";
-import { containersOf, kubernetesType, podMetadataOf } from "../kubernetes/workloads";
+import type { ResourcePolicy } from "../kubernetes/policy";
+import { isCustom, kubernetesType } from "../kubernetes/resource-type";
+import { containersOf, podTemplatesOf } from "../kubernetes/workloads";
 
 interface Config {
   /** Names of variables and keys that look like a credential's and are none. */
   notSecret: string[];
 }
 
-/** Whoever may read a ConfigMap or a Pod, its logs or a backup of etcd would read the credential. */
-export const secretsInClear: ResourceValidationPolicy = {
+export const secretsInClear: ResourcePolicy = {
   name: "secrets-in-clear",
   description: "No credentials in ConfigMaps, in environment literals, in arguments or in annotations.",
+  why: "Whoever may read a ConfigMap or a Pod, its logs or a backup of etcd reads the credential.",
+  severity: "critical",
+  remediationSteps: "Keep it in a Secret, and refer to that by valueFrom.secretKeyRef.",
+  url: "https://kubernetes.io/docs/concepts/configuration/secret/",
   configSchema: {
     properties: {
       notSecret: {
@@ -29,19 +33,21 @@ export const secretsInClear: ResourceValidationPolicy = {
     const isSecret = (name: string) => isSecretName(name) && !notSecret.has(name);
     inspect(args, report, (resource) => {
       // A Secret may not have them there either.
-      for (const metadata of [resource.at("metadata"), podMetadataOf(args.type, resource)]) {
+      const templates = podTemplatesOf(args.type, resource).map(({ metadata }) => metadata);
+      for (const metadata of [resource.at("metadata"), ...templates]) {
         for (const [, annotation] of metadata?.at("annotations").entries() ?? []) checkText(annotation, USE);
       }
       if (type.group === "core" && type.kind === "ConfigMap") checkConfigMap(resource, isSecret);
-      for (const container of containersOf(args.type, resource, LISTS)) {
+      const containers = containersOf(args.type, resource);
+      for (const container of containers) {
         checkVariables(container, isSecret);
         checkArguments(container, isSecret);
       }
+      if (isCustom(args.type)) checkCustom(resource.at("spec"), containers);
     });
   },
 };
 
-const LISTS = ["initContainers", "containers", "ephemeralContainers"] as const;
 const USE = "keep it in a Secret and refer to that";
 
 function checkText(field: Field, fix: string): void {
@@ -63,6 +69,15 @@ function checkConfigMap(configMap: Field, isSecret: (name: string) => boolean): 
         ? [`a credential in clear; ${USE}`]
         : [],
     );
+  }
+}
+
+/** By their shapes alone: what a custom resource calls a key or a token is mostly the name of one. */
+function checkCustom(spec: Field, containers: Field[]): void {
+  const checked = new Set(containers.flatMap((container) => container.objects()));
+  for (const object of spec.objects()) {
+    if (checked.has(object)) continue;
+    for (const [, field] of object.entries()) for (const text of [field, ...field.items()]) checkText(text, USE);
   }
 }
 

@@ -1,11 +1,15 @@
-import type { StackValidationPolicy } from "@pulumi/policy";
 import { inspectStack, type Field, type StackResource } from "../kubernetes/field";
-import { kubernetesType, podSpecOf } from "../kubernetes/workloads";
+import type { StackPolicy } from "../kubernetes/policy";
+import { isKind, kubernetesType } from "../kubernetes/resource-type";
+import { podSpecsOf } from "../kubernetes/workloads";
 
-/** A second Pod on a volume that one node mounts never starts, or writes into the files of the first. */
-export const singleWriter: StackValidationPolicy = {
+export const singleWriter: StackPolicy = {
   name: "single-writer",
   description: "What mounts a claim that one node mounts at a time has one replica, and no autoscaler adds others.",
+  why: "A second Pod on a volume that one node mounts never starts, or writes into the files of the first.",
+  severity: "high",
+  remediationSteps: "Use one replica, or volumeClaimTemplates, which give each Pod a volume of its own.",
+  url: "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes",
   validateStack: (args, report) => {
     inspectStack(args, report, (resources) => {
       const claims = singleWriterClaims(resources);
@@ -18,18 +22,13 @@ export const singleWriter: StackValidationPolicy = {
           );
       }
       for (const { type, properties } of resources) {
-        if (isKind(type, "autoscaling", ["HorizontalPodAutoscaler"])) checkAutoscaler(properties, writers);
+        if (isKind(type, "autoscaling", "HorizontalPodAutoscaler")) checkAutoscaler(properties, writers);
       }
     });
   },
 };
 
 const FIX = "use one replica, or volumeClaimTemplates";
-
-function isKind(type: string, group: string, kinds: string[]): boolean {
-  const known = kubernetesType(type);
-  return known?.group === group && kinds.includes(known.kind);
-}
 
 function keyOf(object: Field, name: unknown): string {
   return JSON.stringify([object.at("metadata", "namespace").read()?.value ?? "default", name ?? null]);
@@ -39,7 +38,7 @@ function keyOf(object: Field, name: unknown): string {
 function singleWriterClaims(resources: StackResource[]): Set<string> {
   return new Set(
     resources.flatMap(({ type, properties }) => {
-      if (!isKind(type, "core", ["PersistentVolumeClaim"])) return [];
+      if (!isKind(type, "core", "PersistentVolumeClaim")) return [];
       const modes = properties
         .at("spec", "accessModes")
         .items()
@@ -53,8 +52,8 @@ function singleWriterClaims(resources: StackResource[]): Set<string> {
 
 /** Whether all Pods of a workload mount the same claim to write to it. */
 function isWriter(type: string, workload: Field, claims: Set<string>): boolean {
-  if (!isKind(type, "apps", ["Deployment", "StatefulSet", "ReplicaSet"])) return false;
-  const volumes = podSpecOf(type, workload)?.at("volumes").items() ?? [];
+  if (!isKind(type, "apps", "Deployment", "StatefulSet", "ReplicaSet")) return false;
+  const volumes = podSpecsOf(type, workload).flatMap((pod) => pod.at("volumes").items());
   return volumes.some((volume) => {
     const claim = volume.at("persistentVolumeClaim");
     const name = claim.at("claimName").read()?.value;

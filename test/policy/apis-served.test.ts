@@ -30,6 +30,7 @@ describe("policy apis-served", () => {
     ["autoscaling/v2beta2:HorizontalPodAutoscaler", 26, "autoscaling/v2"],
     ["storage.k8s.io/v1beta1:CSIStorageCapacity", 27, "storage.k8s.io/v1"],
     ["flowcontrol.apiserver.k8s.io/v1beta3:FlowSchema", 32, "flowcontrol.apiserver.k8s.io/v1"],
+    ["admissionregistration.k8s.io/v1beta1:ValidatingAdmissionPolicy", 34, "admissionregistration.k8s.io/v1"],
   ];
   for (const [type, minor, instead] of cases) {
     it(`refuses ${type} from Kubernetes 1.${String(minor)} on`, async () => {
@@ -38,6 +39,17 @@ describe("policy apis-served", () => {
       assert.deepEqual(await verdict(type, { kubernetesVersion: `1.${String(minor - 1)}` }), { violations: [] });
     });
   }
+
+  it("knows what the next versions stop to serve", async () => {
+    const next = { kubernetesVersion: "1.38" };
+    for (const [type, minor, instead] of [
+      ["networking.k8s.io/v1beta1:ServiceCIDR", 37, "networking.k8s.io/v1"],
+      ["resource.k8s.io/v1beta1:ResourceClaim", 38, "resource.k8s.io/v1"],
+    ] as const) {
+      assert.deepEqual(await verdict(type), { violations: [] });
+      assert.deepEqual(await verdict(type, next), removed(minor, instead));
+    }
+  });
 
   it("leaves other kinds of the same version alone", async () => {
     assert.deepEqual(await verdict("storage.k8s.io/v1beta1:VolumeAttributesClass"), { violations: [] });

@@ -11,7 +11,7 @@ export function everyPart(): Partial<AgentStackArgs> {
     ...common,
     environment: Environment.Prod,
     // With a model proxy, no provider is the gateway's own.
-    gateway: { egress: gateway?.egress, scheduling: gateway?.scheduling, token: gateway?.token },
+    gateway: { egress: [{ cidr: "203.0.113.0/24" }], scheduling: gateway?.scheduling, token: gateway?.token },
     browser: {},
     modelProxy: {
       models: { chat: { model: "openai/gpt-5" } },

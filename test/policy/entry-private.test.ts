@@ -41,6 +41,27 @@ describe("policy entry-private", () => {
       }
     });
 
+    it("accepts an internal load balancer where the config does, by each cloud's annotation", async () => {
+      const config = { internalLoadBalancers: true };
+      const balancer = (annotations?: unknown) => ({
+        type: "kubernetes:core/v1:Service",
+        props: { metadata: { annotations }, spec: { type: "LoadBalancer" } },
+      });
+      for (const annotations of [
+        { "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal" },
+        { "networking.gke.io/load-balancer-type": "Internal" },
+        { "service.beta.kubernetes.io/azure-load-balancer-internal": "true" },
+      ]) {
+        assert.deepEqual(await violations(balancer(annotations), config), []);
+        assert.deepEqual(await violations(balancer(annotations)), [`spec.type: ${OPENS}`]);
+      }
+      const facing = { "service.beta.kubernetes.io/aws-load-balancer-scheme": "internet-facing" };
+      for (const annotations of [undefined, facing]) {
+        assert.deepEqual(await violations(balancer(annotations), config), [`spec.type: ${OPENS}`]);
+      }
+      assert.deepEqual(await violations(service({ type: "NodePort" }), config), [`spec.type: ${OPENS}`]);
+    });
+
     it("refuses external addresses, also ones that are unknown", async () => {
       const expected = [`spec.externalIPs: ${OPENS}`];
       assert.deepEqual(await violations(service({ type: "ClusterIP", externalIPs: ["203.0.113.7"] })), expected);
@@ -101,6 +122,27 @@ describe("policy entry-private", () => {
       ]);
     });
 
+    it("refuses classes that serve plain HTTP as well", async () => {
+      const classed = (ingressClassName: string, annotations: Record<string, string> = {}) =>
+        violations(ingress({ ingressClassName, rules, tls }, annotations));
+      const place = (name: string) => `metadata.annotations["${name}"]`;
+      assert.deepEqual(await classed("nginx"), []);
+      assert.deepEqual(await classed("nginx", { "nginx.ingress.kubernetes.io/ssl-redirect": "false" }), [
+        `${place("nginx.ingress.kubernetes.io/ssl-redirect")}: serves plain HTTP as well; leave it out`,
+      ]);
+      assert.deepEqual(await classed("gce-internal"), [
+        `${place("kubernetes.io/ingress.allow-http")}: not false, so plain HTTP is served as well; set it`,
+      ]);
+      assert.deepEqual(await classed("azure-application-gateway"), [
+        `${place("appgw.ingress.kubernetes.io/ssl-redirect")}: not true, so plain HTTP is served as well; set it`,
+      ]);
+      const ports = "alb.ingress.kubernetes.io/listen-ports";
+      assert.deepEqual(await classed("alb", { [ports]: '[{"HTTPS":443}]' }), []);
+      assert.deepEqual(await classed("alb", { [ports]: '[{"HTTP":80},{"HTTPS":443}]' }), [
+        `${place(ports)}: serves plain HTTP as well; listen on HTTPS alone`,
+      ]);
+    });
+
     it("takes a certificate that an annotation names, of the ones in the config", async () => {
       const alb = ingress({ rules }, { "alb.ingress.kubernetes.io/certificate-arn": "arn" });
       assert.deepEqual(await violations(alb), []);
@@ -145,6 +187,14 @@ describe("policy entry-private", () => {
       );
     });
 
+    it("refuses routes of every namespace", async () => {
+      const from = (namespaces: string) => ({ ...listener, allowedRoutes: { namespaces: { from: namespaces } } });
+      assert.deepEqual(await violations(gateway(from("Same"), from("Selector"))), []);
+      assert.deepEqual(await violations(gateway(from("All"))), [
+        "spec.listeners[0].allowedRoutes.namespaces.from: takes routes of every namespace; use Same, or Selector",
+      ]);
+    });
+
     it("refuses a listener without TLS", async () => {
       assert.deepEqual(
         await violations(gateway({ ...listener, protocol: "HTTP", tls: undefined }, { ...listener, tls: undefined })),
@@ -180,6 +230,32 @@ describe("policy entry-private", () => {
         advisory: "1 field not decidable in preview: spec.hostnames[0]",
       });
     });
+  });
+
+  it("refuses routes that have no host", async () => {
+    for (const kind of ["TCPRoute", "UDPRoute"]) {
+      assert.deepEqual(await violations(route(undefined, kind)), [
+        "spec.rules: a port without a host name or TLS; use an HTTPRoute or a TLSRoute",
+      ]);
+    }
+  });
+
+  it("refuses hosts that the config does not allow, of every kind", async () => {
+    const config = { allowedHosts: ["*.example.com", "openclaw.test"] };
+    const problem = "not in entry-private.allowedHosts; use one that is, or have it added";
+    assert.deepEqual(await violations(route([HOST, "a.b.example.com", "openclaw.test"]), config), []);
+    assert.deepEqual(await violations(route(["example.com", "a.openclaw.test", "badexample.com"]), config), [
+      `spec.hostnames[0]: ${problem}`,
+      `spec.hostnames[1]: ${problem}`,
+      `spec.hostnames[2]: ${problem}`,
+    ]);
+    const elsewhere = "openclaw.elsewhere.test";
+    assert.deepEqual(await violations(ingress({ rules: [{ host: elsewhere }], tls: [{}] }), config), [
+      `spec.rules[0].host: ${problem}`,
+    ]);
+    assert.deepEqual(await violations(gateway({ protocol: "HTTPS", tls: {}, hostname: elsewhere }), config), [
+      `spec.listeners[0].hostname: ${problem}`,
+    ]);
   });
 
   it("never repeats a value", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { StackValidationPolicy } from "@pulumi/policy";
 import { exemptable, exemptableStack } from "../../policy/kubernetes/exemptions";
+import type { StackPolicy } from "../../policy/kubernetes/policy";
 import { imagesPinned } from "../../policy/policies/images-pinned";
 import { UNKNOWN, validate, validateStack } from "./support";
 
@@ -17,9 +17,12 @@ const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOS
 const past = (expires: string) => `exempt until ${expires}, which is past; fix it, or decide anew`;
 
 /** Reports every resource. */
-const everyone: StackValidationPolicy = {
+const everyone: StackPolicy = {
   name: "everyone",
   description: "Refuses everything.",
+  why: "A test.",
+  severity: "low",
+  remediationSteps: "None.",
   validateStack: ({ resources }, report) => {
     for (const { urn } of resources) report("refused", urn);
   },

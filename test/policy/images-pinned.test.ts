@@ -58,6 +58,19 @@ describe("policy images-pinned", () => {
     });
   }
 
+  it("refuses a volume's image that is not pinned", async () => {
+    const volumes = [
+      { name: "models", image: { reference: PINNED } },
+      { name: "data", image: { reference: "data:1" } },
+      { name: "tmp", emptyDir: {} },
+      { name: "late", image: { reference: UNKNOWN } },
+    ];
+    assert.deepEqual(await validate(imagesPinned, { type: "kubernetes:core/v1:Pod", props: { spec: { volumes } } }), {
+      violations: [`spec.volumes[1].image.reference: ${NO_DIGEST}`],
+      advisory: "1 field not decidable in preview: spec.volumes[3].image.reference",
+    });
+  });
+
   it("refuses registries that the config does not allow", async () => {
     const refused = async (allowedRegistries: string[], ...names: string[]) => {
       const { violations } = await validate(imagesPinned, pod(...names.map((name) => `${name}:1@${DIGEST}`)), {

@@ -70,6 +70,69 @@ describe("policy network-default-deny", () => {
     ]);
   });
 
+  describe("of Cilium", () => {
+    const cilium = (spec: unknown, kind = "CiliumNetworkPolicy") => ({
+      type: `kubernetes:cilium.io/v2:${kind}`,
+      name: "cilium",
+      props: { metadata: { namespace: "agents" }, spec },
+    });
+    const ALL = { endpointSelector: {}, ingress: [{}], egress: [{}] };
+
+    it("takes a policy that selects every Pod and has rules for default deny", async () => {
+      const pods = [workload("a", "agents")];
+      assert.deepEqual(await violations([...pods, cilium(ALL)]), []);
+      assert.deepEqual(await violations([...pods, cilium(ALL, "CiliumClusterwideNetworkPolicy")]), []);
+      const denied = { endpointSelector: {}, ingressDeny: [{ fromEntities: ["world"] }], egress: [{}] };
+      assert.deepEqual(await violations([...pods, cilium(denied)]), []);
+      const switchedOn = { endpointSelector: {}, enableDefaultDeny: { ingress: true, egress: true } };
+      assert.deepEqual(await violations([...pods, cilium(switchedOn)]), []);
+      const listed = { ...cilium(undefined), props: { metadata: { namespace: "agents" }, specs: [ALL] } };
+      assert.deepEqual(await violations([...pods, listed]), []);
+    });
+
+    it("does not take one that selects some, has no rules, or says that it does not deny", async () => {
+      const pods = [workload("a", "agents")];
+      for (const spec of [
+        { ...ALL, endpointSelector: { matchLabels: { app: "a" } } },
+        { endpointSelector: {}, ingress: [], egress: [] },
+        { ...ALL, enableDefaultDeny: { ingress: false, egress: false } },
+      ]) {
+        assert.deepEqual(await violations([...pods, cilium(spec)]), [BOTH]);
+      }
+      assert.deepEqual(await violations([...pods, cilium({ endpointSelector: {}, ingress: [{}] })]), [EGRESS]);
+    });
+
+    it("refuses peers that are everybody, and accepts names and entities of the cluster", async () => {
+      const everybody = "lets everything through; name the peers";
+      const open = {
+        endpointSelector: { matchLabels: { app: "a" } },
+        ingress: [{ fromEntities: ["ingress", "all"] }],
+        egress: [
+          { toFQDNs: [{ matchName: "api.example.com" }, { matchPattern: "*" }] },
+          { toCIDR: ["10.0.0.0/8", "0.0.0.0/0"] },
+          { toEntities: ["world"] },
+          { toEndpoints: [{}], toPorts: [{ rules: { dns: [{ matchPattern: "*" }] } }] },
+        ],
+      };
+      assert.deepEqual(await violations([DENY, cilium(open)]), [
+        `cilium spec.ingress[0].fromEntities[1]: ${everybody}`,
+        `cilium spec.egress[0].toFQDNs[1].matchPattern: ${everybody}`,
+        `cilium spec.egress[1].toCIDR[1]: ${everybody}`,
+        `cilium spec.egress[2].toEntities[0]: ${everybody}`,
+      ]);
+    });
+
+    it("names what is not known", async () => {
+      assert.deepEqual(
+        await validateStack(networkDefaultDeny, [
+          workload("a", "agents"),
+          cilium({ ...ALL, endpointSelector: UNKNOWN }),
+        ]),
+        { violations: [], advisory: "1 field not decidable in preview: cilium spec.endpointSelector" },
+      );
+    });
+  });
+
   it("trusts the config on namespaces that are denied elsewhere", async () => {
     assert.deepEqual(await violations([workload("a", "agents")], { otherwiseDenied: ["agents"] }), []);
   });

@@ -39,7 +39,7 @@ describe("policy openclaw-config", () => {
     for (const mode of ["password", "trusted-proxy"]) assert.deepEqual(await problems(gateway({ auth: { mode } })), []);
   });
 
-  it("refuses wildcard origins, and a Control UI without its protection", async () => {
+  it("refuses wildcard origins, and whatever turns a protection off", async () => {
     assert.deepEqual(await problems(gateway({ controlUi: { allowedOrigins: ["https://a.example.com", "*"] } })), [
       "gateway.controlUi.allowedOrigins[1] is a wildcard; name the origin",
     ]);
@@ -52,6 +52,11 @@ describe("policy openclaw-config", () => {
         `gateway.controlUi.${name} turns a protection off; leave it out`,
       ]);
     }
+    const browser = { profiles: [{ ssrfPolicy: { dangerouslyAllowPrivateNetwork: true, other: false } }] };
+    assert.deepEqual(await problems({ ...gateway({ allowRealIpFallback: true }), browser }), [
+      "gateway.allowRealIpFallback turns a protection off; leave it out",
+      "browser.profiles[0].ssrfPolicy.dangerouslyAllowPrivateNetwork turns a protection off; leave it out",
+    ]);
   });
 
   it("refuses wide networks of proxies, by the config's measure", async () => {
@@ -60,14 +65,15 @@ describe("policy openclaw-config", () => {
     const trustedProxies = [
       "10.0.0.0/8",
       "0.0.0.0/0",
-      "fd00::/48",
+      "fd00::/40",
       "proxy.example.com",
       "10.1.0.0/16",
       "10.0.0.0/99",
       "::/0",
+      "192.168.0.0/16",
     ];
-    assert.deepEqual(await problems(gateway({ trustedProxies })), [0, 1, 2, 3, 5, 6].map(wide));
-    assert.deepEqual(await problems(SAFE, { trustedProxyBits: 24 }), [wide(0), wide(2)]);
+    assert.deepEqual(await problems(gateway({ trustedProxies })), [0, 1, 2, 3, 5, 6, 7].map(wide));
+    assert.deepEqual(await problems(SAFE, { trustedProxyBits: 24, trustedProxyBitsOfIPv6: 96 }), [wide(0), wide(2)]);
   });
 
   it("refuses open messages, of channels and of accounts", async () => {
@@ -90,6 +96,10 @@ describe("policy openclaw-config", () => {
     }
     const agents = { list: [{ id: "a" }, { id: "b", tools: { elevated: { enabled: true } } }] };
     assert.deepEqual(await problems({ ...SAFE, agents }), [problem("agents.list[1].tools.elevated.enabled")]);
+    const entries = { a: {}, b: { tools: { elevated: { enabled: true } } } };
+    assert.deepEqual(await problems({ ...SAFE, agents: { entries } }), [
+      problem("agents.entries.b.tools.elevated.enabled"),
+    ]);
   });
 
   it("says what it cannot read", async () => {
@@ -108,6 +118,12 @@ describe("policy openclaw-config", () => {
   });
 });
 
+const CONFINED: Record<string, unknown> = {
+  readOnlyRootFilesystem: true,
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ["ALL"] },
+};
+
 describe("policy openclaw-gateway", () => {
   const statefulSet = (
     spec: Record<string, unknown>,
@@ -122,9 +138,11 @@ describe("policy openclaw-gateway", () => {
         template: {
           spec: {
             terminationGracePeriodSeconds: 330,
+            automountServiceAccountToken: false,
             volumes: [{ name: "config", configMap: { name: configName } }],
             containers: [
               {
+                securityContext: CONFINED,
                 volumeMounts: [{ name: "config", mountPath: "/etc/openclaw" }],
                 resources: { requests: { memory: memory.request ?? "1Gi" }, limits: { memory: memory.limit ?? "2Gi" } },
               },
@@ -162,6 +180,70 @@ describe("policy openclaw-gateway", () => {
     ]);
   });
 
+  describe("without OpenClaw's sandbox", () => {
+    const MAIN = `${POD}.containers[0]`;
+    const OUT = `${MAIN}: keeps no agent in: OpenClaw's sandbox is off, and the container is not confined; do as pod-security says`;
+    const confinedBut = (changes: Record<string, unknown>) => {
+      const { resource, container } = confinedGateway();
+      container.securityContext = { ...CONFINED, ...changes };
+      return resource;
+    };
+    const confinedGateway = () => {
+      const resource = statefulSet({});
+      const [container] = resource.props.spec.template.spec.containers;
+      assert.ok(container !== undefined);
+      return { resource, container };
+    };
+    const sandboxed = (agents: object) => configMap(JSON.stringify({ agents }));
+
+    it("asks for a container that is confined", async () => {
+      for (const changes of [
+        { readOnlyRootFilesystem: false },
+        { allowPrivilegeEscalation: undefined },
+        { capabilities: { drop: ["NET_RAW"] } },
+        { capabilities: undefined },
+      ]) {
+        assert.deepEqual(await validateStack(openclawGateway, [configMap("{}"), confinedBut(changes)]), {
+          violations: [OUT],
+        });
+      }
+      assert.deepEqual((await verdict({ automountServiceAccountToken: true })).violations, [OUT]);
+    });
+
+    it("asks for nothing of the container where every agent has OpenClaw's own", async () => {
+      const open = confinedBut({ readOnlyRootFilesystem: false });
+      const all = { sandbox: { mode: "all" } };
+      assert.deepEqual(await validateStack(openclawGateway, [sandboxed({ defaults: all }), open]), { violations: [] });
+      for (const agents of [
+        { defaults: { sandbox: { mode: "non-main" } } },
+        { defaults: all, entries: { a: { sandbox: { mode: "off" } } } },
+        { defaults: all, list: [{ sandbox: { mode: "off" } }] },
+      ]) {
+        assert.deepEqual((await validateStack(openclawGateway, [sandboxed(agents), open])).violations, [OUT]);
+      }
+    });
+
+    it("asks for OpenClaw's own where the config does", async () => {
+      const config = { sandbox: "openclaw" };
+      const { resource } = confinedGateway();
+      assert.deepEqual((await validateStack(openclawGateway, [configMap("{}"), resource], config)).violations, [
+        `${MAIN}: runs agents without OpenClaw's sandbox; set agents.defaults.sandbox.mode to all`,
+      ]);
+      const own = sandboxed({ defaults: { sandbox: { mode: "all" } } });
+      assert.deepEqual(await validateStack(openclawGateway, [own, resource], config), { violations: [] });
+    });
+
+    it("names what is not known", async () => {
+      assert.deepEqual(
+        await validateStack(openclawGateway, [configMap("{}"), confinedBut({ capabilities: { drop: [UNKNOWN] } })]),
+        {
+          violations: [],
+          advisory: `1 field not decidable in preview: ${MAIN}.securityContext.capabilities.drop[0]`,
+        },
+      );
+    });
+  });
+
   it("has its floors from the config", async () => {
     const config = { gracePeriodSeconds: 10, memoryRequest: "1Mi", memoryLimit: "1Mi" };
     const small = statefulSet({ terminationGracePeriodSeconds: 10 }, { request: "1Mi", limit: "1Mi" });
@@ -174,7 +256,10 @@ describe("policy openclaw-gateway", () => {
       advisory: "1 field not decidable in preview: gateway spec.template.spec.containers[0].resources.requests.memory",
     });
     const undecided = [configMap(UNKNOWN), statefulSet({ terminationGracePeriodSeconds: 30 })];
-    assert.equal((await validateStack(openclawGateway, undecided)).violations.length, 1);
+    assert.deepEqual(await validateStack(openclawGateway, undecided), {
+      violations: [`${POD}.terminationGracePeriodSeconds: too short for the gateway to drain; set it to 330 or more`],
+      advisory: '1 field not decidable in preview: config data["openclaw.json"]',
+    });
   });
 
   it("leaves alone what mounts another ConfigMap, or one of another namespace", async () => {

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { projectRoot } from "../../cli/workspace";
 import type { AgentStackArgs } from "../../components/agent-stack";
 import { Environment } from "../../components/environment";
 import { SecretFrom } from "../../components/secrets";
@@ -9,7 +6,7 @@ import { policies } from "../../policy/policies";
 import { everything } from "../mocks/cells";
 import { entries, everyPart } from "./cell";
 import { DEFAULT_DENY, LABELS, POD_SPEC } from "./compliant";
-import { findingsIn, inspectedCell } from "./pack";
+import { configOf, findingsIn, inspectedCell } from "./pack";
 
 /** What the pack says of a cell, and the types of the cell's resources. */
 async function verdictOn(args: Partial<AgentStackArgs>): Promise<{ findings: string[]; types: Set<string> }> {
@@ -67,10 +64,19 @@ describe("policy pack", () => {
     const names = policies.map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);
     const levels = Object.values(Environment).map((environment) => {
-      const file = join(projectRoot, "policy", "config", `${environment}.json`);
-      const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
-      const unknown = Object.keys(config).filter((name) => name !== "all" && !names.includes(name));
-      assert.deepEqual(unknown, [], file);
+      const config = configOf(environment);
+      for (const [name, own] of Object.entries(config)) {
+        if (name === "all") continue;
+        const policy = policies.find((candidate) => candidate.name === name);
+        assert.ok(policy !== undefined, `${environment}: ${name}`);
+        const options = typeof own === "object" ? Object.keys(own) : [];
+        const known = ["enforcementLevel", ...Object.keys(policy.configSchema?.properties ?? {})];
+        assert.deepEqual(
+          options.filter((option) => !known.includes(option)),
+          [],
+          `${environment}: ${name}`,
+        );
+      }
       return [environment, config.all];
     });
     assert.deepEqual(Object.fromEntries(levels), { dev: "advisory", stage: "mandatory", prod: "mandatory" });

@@ -202,9 +202,41 @@ describe("policy pod-security", () => {
       `spec.containers[0].securityContext.runAsNonRoot: ${NOT_NON_ROOT}`,
     ]);
     assert.deepEqual(await violations({ securityContext: { runAsNonRoot: false }, containers: [inheriting] }), [
-      `spec.containers[0].securityContext.runAsNonRoot: ${NOT_NON_ROOT}`,
+      "spec.securityContext.runAsNonRoot: not true; set it",
       `spec.containers[0].securityContext.seccompProfile.type: ${NOT_SECCOMP}`,
     ]);
+  });
+
+  it("refuses what the Pod says wrongly, though every container says otherwise, as admission does", async () => {
+    const wrong = { runAsNonRoot: false, seccompProfile: { type: "Unconfined" } };
+    assert.deepEqual(await violations({ securityContext: wrong }), [
+      "spec.securityContext.runAsNonRoot: not true; set it",
+      "spec.securityContext.seccompProfile.type: not confined; use RuntimeDefault",
+    ]);
+  });
+
+  it("accepts volumes of images, as admission does", async () => {
+    assert.deepEqual(await violations({ volumes: [{ name: "models", image: { reference: "a" } }] }), []);
+  });
+
+  it("has the API server refuse other Pods in every Namespace", async () => {
+    const named = (level: unknown) => ({
+      type: "kubernetes:core/v1:Namespace",
+      props: { metadata: { labels: { "pod-security.kubernetes.io/enforce": level } } },
+    });
+    const place = 'metadata.labels["pod-security.kubernetes.io/enforce"]';
+    assert.deepEqual(await validate(podSecurity, named("restricted")), { violations: [] });
+    for (const level of [undefined, "baseline", "privileged"]) {
+      assert.deepEqual((await validate(podSecurity, named(level))).violations, [
+        `${place}: the API server admits any Pod; set it to restricted`,
+      ]);
+    }
+    const enforcedLevels = ["restricted", "baseline"];
+    assert.deepEqual(await validate(podSecurity, named("baseline"), { enforcedLevels }), { violations: [] });
+    assert.deepEqual(await validate(podSecurity, named(UNKNOWN)), {
+      violations: [],
+      advisory: `1 field not decidable in preview: ${place}`,
+    });
   });
 
   it("refuses AppArmor's annotation, where it lets a container be", async () => {

@@ -16,6 +16,7 @@ describe("policy rbac-narrow", () => {
   const accepted: [string, unknown][] = [
     ["named rights", READ],
     ["named Secrets", { apiGroups: [""], resources: ["secrets"], resourceNames: ["token"], verbs: ["get"] }],
+    ["paths below one", { nonResourceURLs: ["/healthz/*"], verbs: ["get"] }],
     ["writing Secrets", { apiGroups: [""], resources: ["secrets"], verbs: ["create"] }],
   ];
   for (const [what, rule] of accepted) {
@@ -28,6 +29,7 @@ describe("policy rbac-narrow", () => {
     ["every verb", { ...READ, verbs: ["get", "*"] }, "verbs[1]", WILDCARD],
     ["every resource", { ...READ, resources: ["*"] }, "resources[0]", WILDCARD],
     ["every subresource", { ...READ, resources: ["*/*"] }, "resources[0]", WILDCARD],
+    ["every subresource of one", { ...READ, resources: ["pods/*"] }, "resources[0]", WILDCARD],
     ["every group", { ...READ, apiGroups: ["*"] }, "apiGroups[0]", WILDCARD],
     ["every URL", { nonResourceURLs: ["*"], verbs: ["get"] }, "nonResourceURLs[0]", WILDCARD],
     ...["escalate", "bind", "impersonate"].map<[string, Record<string, unknown>, string, string]>((verb) => [

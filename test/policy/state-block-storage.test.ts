@@ -29,7 +29,7 @@ describe("pain 12: SQLite on NFS: policy state-block-storage", () => {
   });
 
   it("refuses classes of shared file systems, by their usual names or by the config's", async () => {
-    const problem = `spec.storageClassName: a class of shared file systems; ${USE}`;
+    const problem = `spec.storageClassName: of shared file systems; ${USE}`;
     for (const storageClassName of ["nfs-client", "efs-sc", "azurefile-csi", "standard-rwx", "ceph-CephFS"]) {
       assert.deepEqual((await validate(stateBlockStorage, claim({ storageClassName }))).violations, [problem]);
     }
@@ -50,11 +50,45 @@ describe("pain 12: SQLite on NFS: policy state-block-storage", () => {
       { name: "tmp", emptyDir: {} },
       { name: "state", nfs: { server: "10.0.0.9", path: "/" } },
     ];
-    for (const { path, resource } of workloads({ containers: [], volumes })) {
+    for (const { path, resource } of workloads({ containers: [{}], volumes })) {
       assert.deepEqual((await validate(stateBlockStorage, resource)).violations, [
         `${path}.volumes[1].nfs: a shared file system; ${USE}`,
       ]);
     }
+  });
+
+  it("looks into claims that a Pod brings along, and at drivers", async () => {
+    const spec = { accessModes: ["ReadWriteMany"], storageClassName: "efs-sc" };
+    const volumes = [
+      { name: "scratch", ephemeral: { volumeClaimTemplate: { spec } } },
+      { name: "inline", csi: { driver: "secrets-store.csi.k8s.io" } },
+      { name: "shared", csi: { driver: "nfs.csi.k8s.io" } },
+    ];
+    const pod = { type: "kubernetes:core/v1:Pod", props: { spec: { volumes } } };
+    const claimed = "spec.volumes[0].ephemeral.volumeClaimTemplate.spec";
+    assert.deepEqual((await validate(stateBlockStorage, pod)).violations, [
+      `${claimed}.accessModes[0]: more than one node may mount it; ${USE}`,
+      `${claimed}.storageClassName: of shared file systems; ${USE}`,
+      `spec.volumes[2].csi.driver: of shared file systems; ${USE}`,
+    ]);
+  });
+
+  it("refuses PersistentVolumes of shared file systems", async () => {
+    const volume = (spec: Record<string, unknown>) => ({
+      type: "kubernetes:core/v1:PersistentVolume",
+      props: { spec },
+    });
+    const block = { accessModes: ["ReadWriteOnce"], csi: { driver: "ebs.csi.aws.com" } };
+    assert.deepEqual(await validate(stateBlockStorage, volume(block)), { violations: [] });
+    const shared = { accessModes: ["ReadWriteMany"], nfs: { server: "10.0.0.9", path: "/" } };
+    assert.deepEqual((await validate(stateBlockStorage, volume(shared))).violations, [
+      `spec.accessModes[0]: more than one node may mount it; ${USE}`,
+      `spec.nfs: a shared file system; ${USE}`,
+    ]);
+    assert.deepEqual(
+      (await validate(stateBlockStorage, volume({ csi: { driver: "file.csi.azure.com" } }))).violations,
+      [`spec.csi.driver: of shared file systems; ${USE}`],
+    );
   });
 
   it("names what is not known yet, and leaves other kinds alone", async () => {

@@ -70,6 +70,16 @@ describe("policy state-kept", () => {
     assert.equal((await validate(stateKept, resource)).violations.length, 1);
   });
 
+  it("asks for protected claims where the config does", async () => {
+    const claim = { type: "kubernetes:core/v1:PersistentVolumeClaim", props: { spec: {} } };
+    assert.deepEqual(await validate(stateKept, claim), { violations: [] });
+    const config = { protectClaims: true };
+    assert.deepEqual(await validate(stateKept, { ...claim, protect: true }, config), { violations: [] });
+    assert.deepEqual((await validate(stateKept, claim, config)).violations, [
+      "opts.protect: not set, so a slip deletes the data; set it",
+    ]);
+  });
+
   it("leaves cells of other environments, and other kinds, alone", async () => {
     const cell = { type: "clawfleet:index:AgentStack", props: { environment: "dev", retain: false } };
     assert.deepEqual(await validate(stateKept, cell), { violations: [] });

@@ -18,6 +18,9 @@ export interface Inspected {
   props: Record<string, unknown>;
   name?: string;
   provider?: { type: string; name: string };
+  /** Resource options that policies are told. */
+  protect?: boolean;
+  ignoreChanges?: string[];
 }
 
 /** What a policy says of a resource. */
@@ -35,6 +38,12 @@ const OPTIONS: PolicyResourceOptions = {
   additionalSecretOutputs: [],
 };
 
+const optionsOf = ({ protect = false, ignoreChanges = [] }: Inspected): PolicyResourceOptions => ({
+  ...OPTIONS,
+  protect,
+  ignoreChanges,
+});
+
 const proxied = (value: object) => (unknownCheckingProxy as (props: object) => Record<string, unknown>)(value);
 const typeCheck = (type: string) => (resourceClass: unknown) =>
   (resourceClass as { __pulumiType?: string }).__pulumiType === type;
@@ -42,10 +51,10 @@ const typeCheck = (type: string) => (resourceClass: unknown) =>
 /** Runs a policy as the server of @pulumi/policy does: unknowns throw, types are compared, config has its defaults. */
 export async function validate(
   policy: ResourceValidationPolicy,
-  { type, props, name = "resource", provider }: Inspected,
+  resource: Inspected,
   config: Record<string, unknown> = {},
 ): Promise<Verdict> {
-  const args = validationArgs(policy, { type, props, name, provider }, config);
+  const args = validationArgs(policy, resource, config);
   const violations: string[] = [];
   try {
     for (const validation of [policy.validateResource ?? []].flat()) {
@@ -74,9 +83,10 @@ export async function remediate(
 
 function validationArgs(
   policy: ResourceValidationPolicy,
-  { type, props, name = "resource", provider }: Inspected,
+  resource: Inspected,
   config: Record<string, unknown>,
 ): ResourceValidationArgs {
+  const { type, props, name = "resource", provider } = resource;
   const isType = typeCheck(type);
   const inputs = proxied(props);
   return {
@@ -84,7 +94,7 @@ function validationArgs(
     props: inputs,
     urn: urn(type, name),
     name,
-    opts: OPTIONS,
+    opts: optionsOf(resource),
     stackTags: new Map(),
     ...(provider && { provider: { ...provider, props: proxied({}), urn: urn(provider.type, provider.name) } }),
     isType,
@@ -105,12 +115,13 @@ export async function validateStack(
   try {
     await policy.validateStack(
       {
-        resources: resources.map(({ type, props, name = "resource" }): PolicyResource => {
+        resources: resources.map((resource): PolicyResource => {
+          const { type, props, name = "resource" } = resource;
           names.set(urn(type, name), name);
           const isType = typeCheck(type);
           const outputs = proxied(props);
           return {
-            ...{ type, name, urn: urn(type, name), props: outputs, opts: OPTIONS, isType },
+            ...{ type, name, urn: urn(type, name), props: outputs, opts: optionsOf(resource), isType },
             ...{ dependencies: [], propertyDependencies: {} },
             asType: (resourceClass) => (isType(resourceClass) ? (outputs as never) : undefined),
           };

@@ -11,6 +11,8 @@ import { summarize, verdicts, type Summary, type Verdict } from "./statistics";
 const names: Record<Contestant, string> = {
   upOne: "pulumi up, 1 cell",
   upTwo: "pulumi up, 2 cells on 2 clusters",
+  upOneSavedOnce: "pulumi up, 1 cell, state saved at the end only",
+  upTwoSavedOnce: "pulumi up, 2 cells, state saved at the end only",
   previewOne: "pulumi preview, 1 cell",
   previewTwo: "pulumi preview, 2 cells on 2 clusters",
   previewEmpty: "pulumi preview, empty program",

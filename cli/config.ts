@@ -7,26 +7,16 @@ import { FleetError } from "../components/errors";
 import { collisions, type ConfiguredCell } from "../stacks/fleet/collisions";
 import type { SchemaName } from "../stacks/fleet/json-schema";
 import { cellById, readFleet, type FleetCell } from "../stacks/fleet/inventory";
-import { formatPath, isMap, type Layer, type Merged, type YamlMap, type YamlValue } from "../stacks/fleet/merge";
+import { differencesOf, inWords, leavesOf } from "../stacks/fleet/leaves";
+import { formatPath, type Layer, type Merged, type YamlMap, type YamlValue } from "../stacks/fleet/merge";
 import { Overlays } from "../stacks/fleet/overlays";
 import { readStackFiles, stacksOf } from "../stacks/fleet/stacks";
 
-/** A setting that no other is beneath: a plain value, a list, an empty map. */
-interface Leaf {
+/** A leaf with the file and line that it is from. */
+interface LeafWithOrigin {
   path: string;
   value: YamlValue;
-}
-
-/** A leaf with the file and line that it is from. */
-interface LeafWithOrigin extends Leaf {
   origin: string;
-}
-
-/** Where the settings of a leaf differ; undefined where there is none. */
-interface Difference {
-  path: string;
-  from: YamlValue | undefined;
-  to: YamlValue | undefined;
 }
 
 /** Prints the settings that a cell comes to, as YAML; with `origin`, where each is from. */
@@ -48,13 +38,6 @@ export function withOrigins({ settings, origins }: Merged, layers: Layer[]): Lea
     const path = formatPath(keys);
     const layer = layers.find(({ name }) => name === origins.get(path));
     return { path, value, origin: layer?.locate?.(keys) ?? layer?.name ?? "" };
-  });
-}
-
-function leavesOf(settings: YamlMap, above: string[] = []): { keys: string[]; value: YamlValue }[] {
-  return Object.entries(settings).flatMap(([key, value]) => {
-    const keys = [...above, key];
-    return isMap(value) && Object.keys(value).length > 0 ? leavesOf(value, keys) : [{ keys, value }];
   });
 }
 
@@ -94,23 +77,6 @@ function settingsOf(files: FleetFiles, id: string): YamlMap {
   if (!isCell && (Object.values(Environment) as string[]).includes(id))
     return files.overlays.ofEnvironment(id).settings;
   return files.merged(cellById(files.fleet, id)).settings;
-}
-
-/** Where two settings differ, leaf by leaf, in the order of their paths. */
-export function differencesOf(from: YamlMap, to: YamlMap): Difference[] {
-  const [before, after] = [from, to].map(
-    (settings) => new Map(leavesOf(settings).map(({ keys, value }) => [formatPath(keys), value])),
-  ) as [Map<string, YamlValue>, Map<string, YamlValue>];
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .sort()
-    .map((path) => ({ path, from: before.get(path), to: after.get(path) }))
-    .filter((difference) => JSON.stringify(difference.from) !== JSON.stringify(difference.to));
-}
-
-function inWords({ path, from, to }: Difference): string {
-  if (from === undefined) return `+ ${path}: ${JSON.stringify(to)}`;
-  if (to === undefined) return `- ${path}: ${JSON.stringify(from)}`;
-  return `~ ${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`;
 }
 
 /** What a check of a whole fleet found. */

@@ -21,7 +21,11 @@ export interface StackCell {
   namespace: string;
   service: string;
   url: string;
+  imagesHash: string;
   configHash: string;
+  healthy: boolean;
+  /** ISO time since when that holds. */
+  at?: string;
 }
 
 /** Brings a stack up on its clusters; the embedded ones are started first. */

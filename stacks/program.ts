@@ -5,7 +5,8 @@ import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
 import { AgentStack, planAgentStack } from "../components/agent-stack";
 import { cellArgs } from "./cell-args";
-import { locateCluster, openCluster, type ClusterAddress } from "./cluster-connection";
+import { CellResources, cellState, recordedStates, type CellState, type RecordedState } from "./cell-state";
+import { locateCluster, openCluster, type ClusterAddress, type ClusterReader } from "./cluster-connection";
 import { cellsOf, defaultFolder, type Cell } from "./config";
 import { FleetError } from "../components/errors";
 import { localCluster } from "./local-clusters";
@@ -17,19 +18,21 @@ interface PlacedCell {
   cell: Cell;
   address: ClusterAddress;
   podCidrs: string[];
-  /** Undefined when a preview went without the cluster. */
-  identity: ClusterIdentity | undefined;
+  /** Undefined when it goes without the cluster, as both of these. */
+  identity?: ClusterIdentity;
+  reader?: ClusterReader;
 }
 
+const NOTHING_RECORDED: Record<string, RecordedState> = {};
+
 /** What the stack tells of a cell, as its output `cells`. */
-interface CellOutput {
+interface CellOutput extends CellState {
   cluster: string;
   context: string;
   uid: string | undefined;
   namespace: pulumi.Output<string>;
   service: pulumi.Output<string>;
   url: pulumi.Output<string>;
-  configHash: pulumi.Output<string>;
 }
 
 /**
@@ -44,7 +47,11 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   // Explicit, as every provider: a default one would follow whatever version and settings happen to be around. Both write
   // nothing outside of the state, so their plugins start while the clusters are being checked.
   const localProviders = [new random.Provider("random"), new tls.Provider("tls")];
-  const placed = await placeAll(cells, folder, checkClusters);
+  const isPreview = checkClusters && pulumi.runtime.isDryRun();
+  const [placed, recorded] = await Promise.all([
+    placeAll(cells, folder, checkClusters),
+    isPreview ? recordedStates() : NOTHING_RECORDED,
+  ]);
 
   const outputs: Record<string, CellOutput> = {};
   const tokens: Record<string, pulumi.Output<string>> = {};
@@ -59,18 +66,22 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
 
   // Cells that share a cluster share its provider.
   const providers = new Map<string, Provider>();
-  for (const { cell, args, address, identity } of planned) {
+  for (const { cell, args, address, identity, reader } of planned) {
     const provider = providers.get(cell.cluster.id) ?? clusterProvider(cell.cluster.id, address);
     providers.set(cell.cluster.id, provider);
-    const stack = new AgentStack(cell.id, args, { providers: [provider, ...localProviders] });
+    const resources = new CellResources();
+    const opts = { providers: [provider, ...localProviders], transformations: [resources.observe] };
+    const stack = new AgentStack(cell.id, args, opts);
+    const before = recorded[cell.id] ?? {};
+    const { namespace, service, url } = stack;
     outputs[cell.id] = {
       cluster: cell.cluster.id,
       context: address.context,
-      uid: identity?.uid,
-      namespace: stack.namespace,
-      service: stack.service,
-      url: stack.url,
-      configHash: stack.configHash,
+      uid: identity?.uid ?? before.uid,
+      namespace,
+      service,
+      url,
+      ...cellState({ id: cell.id, settings: cell.config, namespace, resources, reader, recorded: before }),
     };
     tokens[cell.id] = stack.token;
     certificates[cell.id] = stack.caCertificate;
@@ -117,18 +128,19 @@ async function place(cell: Cell, folder: string, check: boolean): Promise<Placed
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
   const address = local ? { kubeconfig: local.kubeconfig, context: local.context } : locateCluster(cluster, folder);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
-  if (!check) return { cell, address, podCidrs, identity: undefined };
+  if (!check) return { cell, address, podCidrs };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {
     await pulumi.log.warn(
       `cluster ${cluster.id}: previewed without the cluster, its identity is unchecked (CLAWFLEET_OFFLINE_PREVIEW=1)`,
     );
-    return { cell, address, podCidrs, identity: undefined };
+    return { cell, address, podCidrs };
   }
-  const identity = await preflight(cell, await openCluster(address, cluster.id), local?.uid ?? cluster.uid);
+  const reader = await openCluster(address, cluster.id);
+  const identity = await preflight(cell, reader, local?.uid ?? cluster.uid);
   if (local === undefined && cluster.uid === undefined) {
     await pulumi.log.warn(
       `cluster ${cluster.id}: no uid in its config, so its identity is unchecked. Fix: add uid: ${identity.uid}`,
     );
   }
-  return { cell, address, podCidrs, identity };
+  return { cell, address, podCidrs, identity, reader };
 }

@@ -3,9 +3,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { checkFleet, differencesOf } from "../../cli/config";
+import { checkFleet } from "../../cli/config";
 import { projectRoot } from "../../cli/workspace";
 import { jsonSchema, SCHEMA_NAMES } from "../../stacks/fleet/json-schema";
+import { differencesOf } from "../../stacks/fleet/leaves";
 import { writeFleet } from "../support/fleet-folder";
 
 const CLI = join(projectRoot, "dist", "cli", "main.js");
@@ -264,7 +265,7 @@ describe("docs/cli.md", () => {
       for (const command of commands) assert.match(text, new RegExp(`\\| \`clawfleet ${command}[ \`]`), command);
     }
     const codes = [...(output.split("Exit codes:")[1] ?? "").matchAll(/(\d+) ([A-Z]\w+)/g)];
-    assert.equal(codes.length, 8);
+    assert.equal(codes.length, 9);
     for (const [, code, type] of codes) assert.match(text, new RegExp(`\\| ${code ?? ""} +\\| ${type ?? ""} `));
   });
 });

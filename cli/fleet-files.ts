@@ -38,7 +38,8 @@ export class FleetFiles {
     return this.overlays.merged(cell, this.last(cell));
   }
 
-  private last(cell: FleetCell): Layer | undefined {
+  /** The layer of its stack's own file. */
+  last(cell: FleetCell): Layer | undefined {
     return this.files.get(this.stackOf(cell) ?? "")?.cell;
   }
 }

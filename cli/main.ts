@@ -115,6 +115,10 @@ interface FolderOptions {
   folder?: string;
   json?: boolean;
 }
+interface PromoteFlags {
+  only?: string[];
+  dryRun?: boolean;
+}
 const config = program.command("config").description("the settings of cells, from the inventory and the overlays");
 withFolder(config.command("show"))
   .description("show the settings that a cell comes to")
@@ -148,6 +152,18 @@ withFolder(program.command("stacks").description("the stacks of the fleet").comm
   .description("list the stacks with their cells")
   .action(({ folder, json = false }: FolderOptions) => fleetCommands().printStacks({ folder, json }));
 const collect = (value: string, before: string[] = []) => [...before, value];
+withFolder(program.command("promote"))
+  .description(
+    "take images, config, agents' content and references to secrets over into the next environment's overlay",
+  )
+  .argument("<from>", "the environment that runs them, healthy")
+  .argument("<to>", "the environment that gets them")
+  .option("--only <kind>", "images, config, content or refs; can be repeated", collect)
+  .option("--dry-run", "write nothing")
+  .action(
+    async (from: string, to: string, { folder, json = false, only, dryRun = false }: FolderOptions & PromoteFlags) =>
+      (await import("./promote.js")).promote(from, to, { folder, json, only, dryRun }),
+  );
 program
   .command("init")
   .description("write an inventory and overlays for clusters of your kubeconfig; asks on a terminal what no flag says")

@@ -19,8 +19,16 @@ type Kind = (typeof KINDS)[number];
 export class Overlays {
   private readonly read = new Map<string, Layer | undefined>();
 
-  /** @param folder the folder of the stacks. */
-  constructor(private readonly folder: string) {}
+  /**
+   * @param folder the folder of the stacks.
+   * @param instead a layer to take instead of its file. Default: none.
+   */
+  constructor(
+    private readonly folder: string,
+    instead?: Layer,
+  ) {
+    if (instead !== undefined) this.read.set(instead.name, instead);
+  }
 
   /**
    * The settings of a cell: base, environment, region, tenant, cluster, then what comes last.

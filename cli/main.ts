@@ -14,6 +14,7 @@ import {
   ValidationFailed,
 } from "../components/errors";
 import type * as fleetCommandsModule from "./config";
+import { registerGate } from "./gate-commands";
 import type { InitOptions } from "./init";
 
 /** Exit codes by error class, as docs/cli.md has them; 1 is everything else, and 130 an interruption. */
@@ -164,6 +165,7 @@ withFolder(program.command("promote"))
     async (from: string, to: string, { folder, json = false, only, dryRun = false }: FolderOptions & PromoteFlags) =>
       (await import("./promote.js")).promote(from, to, { folder, json, only, dryRun }),
   );
+registerGate(program, interruption.signal);
 program
   .command("init")
   .description("write an inventory and overlays for clusters of your kubeconfig; asks on a terminal what no flag says")

@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import { NotFound } from "../../components/errors";
+
+/** How a child process ended, with all that it printed. */
+export interface ChildResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** How long a child may take to end after it was interrupted. */
+const GRACE_MILLISECONDS = 10_000;
+
+/**
+ * Runs a child to its end and keeps what it prints. An interruption is passed on, and the child waited for.
+ * @throws NotFound when it does not start; the signal's reason when that is aborted.
+ */
+export async function runChild(
+  command: string,
+  args: readonly string[],
+  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
+): Promise<ChildResult> {
+  const { cwd, env, signal } = options;
+  signal.throwIfAborted();
+  const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  let kill: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    child.kill("SIGINT");
+    kill = setTimeout(() => child.kill("SIGKILL"), GRACE_MILLISECONDS);
+  };
+  signal.addEventListener("abort", interrupt, { once: true });
+  try {
+    const code = await new Promise<number>((fulfil, reject) => {
+      child.on("error", ({ message }) => {
+        reject(new NotFound({ what: `${command} does not start (${message})`, fix: "run `make doctor`" }));
+      });
+      child.on("close", (status) => {
+        fulfil(status ?? 1);
+      });
+    });
+    signal.throwIfAborted();
+    return { code, stdout, stderr };
+  } finally {
+    clearTimeout(kill);
+    signal.removeEventListener("abort", interrupt);
+  }
+}
+
+/** Runs some work on each item, on a few at a time, and returns the results in the items' order. */
+export async function eachOf<T, R>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const queue = items.entries();
+  const worker = async () => {
+    // One iterator for all of them: each takes what is next.
+    for (const [index, item] of queue) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
+  return results;
+}

@@ -138,7 +138,6 @@ describe("clawfleet check", function () {
     assert.equal(code, 9, output);
     const dev = stackOf(report, "dev");
     assert.equal(dev.base, "checkpoint");
-
   });
 
   it("leaves nothing behind", () => {

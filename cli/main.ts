@@ -15,6 +15,7 @@ import {
 } from "../components/errors";
 import type * as fleetCommandsModule from "./config";
 import { registerGate } from "./gate-commands";
+import { addRolloutCommands } from "./rollout-commands";
 import type { InitOptions } from "./init";
 
 /** Exit codes by error class, as docs/cli.md has them; 1 is everything else, and 130 an interruption. */
@@ -177,6 +178,7 @@ program
   .option("--tenant <id>", "a tenant; can be repeated", collect)
   .option("--force", "write over files that exist")
   .action(async (options: InitOptions) => (await import("./init.js")).init(options, process.stdin.isTTY));
+addRolloutCommands(program, interruption.signal);
 program
   .command("completion")
   .description('print a completion script: eval "$(clawfleet completion bash)"')

@@ -100,10 +100,15 @@ export async function ensureStack(pulumi: LocalPulumi, stack: string): Promise<v
     await must(pulumi, ["stack", "select", "--create", stack]);
     return;
   }
-  if (!existsSync(join(pulumi.layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`))) {
-    await initStack(pulumi, stack);
-  }
+  await createStack(pulumi, stack);
   await must(pulumi, ["stack", "select", stack]);
+}
+
+/** Creates the stack unless it exists. Of the project's own backend it is not selected, so that many can be created at once. */
+export async function createStack(pulumi: LocalPulumi, stack: string): Promise<void> {
+  if (!usesLocalBackend(pulumi.env)) await must(pulumi, ["stack", "select", "--create", stack]);
+  else if (!existsSync(join(pulumi.layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`)))
+    await initStack(pulumi, stack);
 }
 
 /** `pulumi stack init` writes a salt beside the Pulumi.yaml that it finds, so it is shown one of no consequence. */

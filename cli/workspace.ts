@@ -135,6 +135,12 @@ export function composeStackFile(layout: StateLayout, stack: string): string | u
   return composed;
 }
 
+/** A stack's config with the salt that belongs to this machine's passphrase, for a text that has no encryption of its own. */
+export function withSalt(layout: StateLayout, stack: string, text: string): string {
+  const salt = saltFile(layout, stack);
+  return ENCRYPTION.test(text) || !existsSync(salt) ? text : `${readFileSync(salt, "utf8")}${text}`;
+}
+
 /** Takes what `pulumi config` changed in the composed file over into the tracked one, without the salt. */
 export function saveComposedStackFile(layout: StateLayout, stack: string): void {
   const composed = readFileSync(join(layout.stackFiles, `Pulumi.${stack}.yaml`), "utf8");

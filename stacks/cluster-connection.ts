@@ -18,7 +18,7 @@ import {
 // The one that Kubernetes's own client reads kubeconfigs with, and that Pulumi has loaded already.
 import { load } from "js-yaml";
 import type { FleetError } from "../components/errors";
-import { AuthExpired, NotFound, Timeout, Unreachable, ValidationFailed } from "../components/errors";
+import { AuthExpired, NotFound, RateLimited, Timeout, Unreachable, ValidationFailed } from "../components/errors";
 import { INVENTORY_FILE, type Cluster as FleetCluster } from "./fleet/inventory";
 import { from, serverKubeconfig, type ServerCluster } from "./server-kubeconfig";
 
@@ -125,9 +125,24 @@ export interface ClusterReader {
   /**
    * Reads a path of the API.
    * @returns undefined for 404.
-   * @throws AuthExpired, Unreachable or Timeout.
+   * @throws AuthExpired, RateLimited, Unreachable or Timeout.
    */
   get(path: string): Promise<unknown>;
+}
+
+/** A connection that also gives answers as they are. */
+export interface ClusterConnection extends ClusterReader {
+  /**
+   * Asks for a path and returns whatever the answer is.
+   * @throws Unreachable or Timeout when there is none.
+   */
+  ask(path: string): Promise<Answer>;
+}
+
+/** An answer over HTTP. */
+export interface Answer {
+  status: number;
+  body: string;
 }
 
 /** Milliseconds to wait for an answer, or for the program that supplies the credentials. */
@@ -143,10 +158,14 @@ export async function openCluster(
   address: ClusterAddress,
   id: string,
   timeoutMs: number = TIMEOUT_MS,
-): Promise<ClusterReader> {
+): Promise<ClusterConnection> {
   const where = `cluster ${id} (context ${address.context})`;
   const { url, options } = await connection(address, where, timeoutMs);
-  return { get: (path) => read(new URL(url.pathname.replace(/\/$/, "") + path, url), options, where, timeoutMs) };
+  const at = (path: string) => new URL(url.pathname.replace(/\/$/, "") + path, url);
+  return {
+    get: (path) => read(at(path), options, where, timeoutMs),
+    ask: (path) => ask(at(path), options, where, timeoutMs),
+  };
 }
 
 interface Connection {
@@ -272,16 +291,13 @@ async function completeOptions({ kubeconfig, context }: ClusterAddress): Promise
   return options;
 }
 
-async function read(url: URL, options: RequestOptions, where: string, timeoutMs: number): Promise<unknown> {
+async function ask(url: URL, options: RequestOptions, where: string, timeoutMs: number): Promise<Answer> {
   // Of the whole exchange: a server that sends a byte now and then is no answer either.
   const signal = AbortSignal.timeout(timeoutMs);
-  let status: number;
-  let body: string;
   try {
     const call = request(url, { ...options, signal }).end();
     const [response] = (await once(call, "response")) as [IncomingMessage];
-    status = response.statusCode ?? 0;
-    body = await text(response);
+    return { status: response.statusCode ?? 0, body: await text(response) };
   } catch (error) {
     if (signal.aborted) {
       throw new Timeout({ what: `no answer within ${seconds(timeoutMs)} s`, where, fix: REACH_FIX });
@@ -289,6 +305,10 @@ async function read(url: URL, options: RequestOptions, where: string, timeoutMs:
     const { code, message } = error as NodeJS.ErrnoException;
     throw new Unreachable({ what: `the API server cannot be reached (${code ?? message})`, where, fix: REACH_FIX });
   }
+}
+
+async function read(url: URL, options: RequestOptions, where: string, timeoutMs: number): Promise<unknown> {
+  const { status, body } = await ask(url, options, where, timeoutMs);
   if (status === 404) return undefined;
   if (status !== 200) throw refused(status, url.pathname, where);
   try {
@@ -312,5 +332,7 @@ function refused(status: number, path: string, where: string): FleetError {
       fix: "log in again, or use a context with the rights to deploy",
     });
   }
+  if (status === 429)
+    return new RateLimited({ what: "the API server asks to slow down", where, fix: "lower maxConcurrency" });
   return new Unreachable({ what: `the API server answered ${String(status)} for ${path}`, where, fix: REACH_FIX });
 }

@@ -5,6 +5,7 @@ import { NotFound, ValidationFailed } from "../../components/errors";
 import { nearest } from "../../components/openclaw/nearest";
 import { cidr, name, region } from "../formats";
 import { checked } from "./problems";
+import { strategySchema, type Strategy } from "./rollout/strategy";
 import { locateIn, readYaml, type YamlFile } from "./yaml-file";
 
 /** The inventory's file, in the folder of the stacks. */
@@ -107,6 +108,12 @@ export const fleetSchema = z.strictObject({
       "How an environment's cells make up stacks: one stack for all of them (`environment`), or one for each (`cell`). Default: `environment`.",
     ),
   cells: z.array(cellRule).min(1).describe("Which cells there are."),
+  strategies: z
+    .record(name, strategySchema)
+    .optional()
+    .describe(
+      "How `clawfleet up` rolls the fleet out, by name; `default` is used when none is named. Default: dev, then stage, then prod with one cell first.",
+    ),
 });
 
 export type Cluster = z.infer<typeof clusterSchema>;
@@ -129,6 +136,8 @@ export interface Fleet {
   cells: FleetCell[];
   /** The environments of which each cell is a stack of its own. */
   perCell: Set<Environment>;
+  /** How the fleet can be rolled out, by name. */
+  strategies: Record<string, Strategy>;
 }
 
 /**
@@ -197,6 +206,7 @@ export function fleetOf(document: YamlFile): Fleet {
   return {
     clusters: inventory.clusters,
     cells: [...cells.values()],
+    strategies: inventory.strategies ?? {},
     perCell: new Set((inventory.environments ?? []).filter(({ stacks }) => stacks === "cell").map(({ id }) => id)),
   };
 }

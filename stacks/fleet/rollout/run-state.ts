@@ -58,35 +58,19 @@ export function runState(events: readonly RolloutEvent[]): RunState | undefined 
 
 /** Brings a state up to date with an event. */
 export function applyEvent(state: RunState, event: EventBody): void {
-  switch (event.type) {
-    case "waveStarted":
-      state.startedWaves.add(event.wave);
-      return;
-    case "waveFinished":
-      state.finishedWaves.set(event.wave, event.outcome);
-      return;
-    case "cellStarted": {
-      const cell = state.cells.get(event.cell);
-      if (cell === undefined) return;
+  if (event.type === "waveStarted") state.startedWaves.add(event.wave);
+  else if (event.type === "waveFinished") state.finishedWaves.set(event.wave, event.outcome);
+  else if (event.type === "approved") state.approvals.add(approvalKey(event.wave, event.when));
+  else if (event.type === "cellRetried") state.retries += 1;
+  else if (event.type === "runFinished") state.outcome = event.outcome;
+  else if (event.type === "cellStarted" || event.type === "cellFinished") {
+    const cell = state.cells.get(event.cell);
+    if (cell === undefined) return;
+    if (event.type === "cellFinished") cell.outcome = event.outcome;
+    else {
       if (cell.attempts === 0) state.startedCells.push(event.cell);
       cell.attempts = event.attempt;
-      return;
     }
-    case "cellRetried":
-      state.retries += 1;
-      return;
-    case "cellFinished": {
-      const cell = state.cells.get(event.cell);
-      if (cell !== undefined) cell.outcome = event.outcome;
-      return;
-    }
-    case "approved":
-      state.approvals.add(approvalKey(event.wave, event.when));
-      return;
-    case "runFinished":
-      state.outcome = event.outcome;
-      return;
-    default:
   }
 }
 

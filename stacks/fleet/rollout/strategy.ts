@@ -1,10 +1,8 @@
 import * as z from "zod";
 
 /** A number, or a share of a wave's cells. */
-const amount = z.union(
-  [z.int().min(0), z.string().regex(/^(100|\d{1,2})%$/)],
-  "write a whole number like 2, or a share of the wave's cells like 25%",
-);
+const AMOUNT = "write a whole number like 2, or a share of the wave's cells like 25%";
+const amount = z.union([z.int(AMOUNT).min(0, AMOUNT), z.string().regex(/^(100|\d{1,2})%$/, AMOUNT)], AMOUNT);
 /** How long: `90s`, `30m`, `2h`. */
 const duration = z.string().regex(/^\d{1,6}(s|m|h)$/, "write a duration like 90s, 30m or 2h");
 const labels = z.record(z.string(), z.string());

@@ -1,0 +1,237 @@
+import * as z from "zod";
+import { Unhealthy } from "../../../components/errors";
+import type { ClusterConnection } from "../../cluster-connection";
+import type { Clock } from "./clock";
+
+/*
+ * Our own gate: what Pulumi waited for is what it wrote, once. This looks at all workloads of the cell, as they are now.
+ */
+
+const metadata = z.object({ name: z.string(), uid: z.string(), generation: z.number().default(0) });
+const count = z.number().default(0);
+
+const workload = z.object({
+  metadata,
+  spec: z.object({ replicas: z.number().default(1) }),
+  status: z
+    .object({ observedGeneration: count, replicas: count, updatedReplicas: count, readyReplicas: count })
+    .partial()
+    .default({}),
+});
+const containerStatus = z.object({
+  name: z.string(),
+  restartCount: count,
+  state: z.object({ waiting: z.object({ reason: z.string().default("") }).optional() }).default({}),
+});
+const pod = z.object({
+  metadata,
+  spec: z.object({ nodeName: z.string().optional() }),
+  status: z
+    .object({
+      phase: z.string().default("Unknown"),
+      containerStatuses: z.array(containerStatus).default([]),
+      initContainerStatuses: z.array(containerStatus).default([]),
+    })
+    .prefault({}),
+});
+const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
+const node = z.object({ metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }) });
+
+type Pod = z.infer<typeof pod>;
+
+/** A cell on its cluster. */
+export interface CellLocation {
+  cell: string;
+  namespace: string;
+  /** The gateway's Service. */
+  service: string;
+}
+
+/** What a look at a cell found. */
+export interface Health {
+  /** What is not as it has to be, in words; empty when the cell is healthy. */
+  problems: string[];
+  /** Restarts so far, by Pod and container. */
+  restarts: Map<string, number>;
+}
+
+/**
+ * Looks at a cell's workloads.
+ * @throws Unhealthy for a cell without any, and what ClusterConnection throws.
+ */
+export async function look(reader: ClusterConnection, { cell, namespace }: CellLocation): Promise<Health> {
+  const query = `?labelSelector=${encodeURIComponent(`app.kubernetes.io/instance=${cell}`)}`;
+  const below = (group: string, kind: string) => `${group}/namespaces/${namespace}/${kind}${query}`;
+  const [deployments, statefulSets, pods] = await Promise.all([
+    reader.get(below("/apis/apps/v1", "deployments")),
+    reader.get(below("/apis/apps/v1", "statefulsets")),
+    reader.get(below("/api/v1", "pods")),
+  ]);
+  const workloads = [
+    ...listOf(workload)
+      .parse(deployments)
+      .items.map((item) => ({ kind: "Deployment", item })),
+    ...listOf(workload)
+      .parse(statefulSets)
+      .items.map((item) => ({ kind: "StatefulSet", item })),
+  ];
+  const listed = listOf(pod).parse(pods).items;
+  const unready = workloads.flatMap(({ kind, item }) => {
+    const { generation, name } = item.metadata;
+    const { replicas } = item.spec;
+    const { observedGeneration = 0, updatedReplicas = 0, readyReplicas = 0 } = item.status;
+    if (observedGeneration < generation) return [`${kind} ${name}: its controller has not seen the last change`];
+    // A StatefulSet whose Pods are all of the new revision leaves updatedReplicas out when it was just created.
+    if (Math.min(updatedReplicas, readyReplicas) >= replicas) return [];
+    const of = `${String(Math.min(updatedReplicas, readyReplicas))} of ${String(replicas)}`;
+    const why = waitingOf(listed.filter((each) => each.metadata.name.startsWith(`${name}-`)));
+    return [`${kind} ${name}: ${of} updated and Ready${why}`];
+  });
+  const none = workloads.length === 0 ? [`namespace ${namespace} has no workload of the cell`] : [];
+  return { problems: [...none, ...unready], restarts: restartsOf(listed) };
+}
+
+function waitingOf(pods: readonly Pod[]): string {
+  const reasons = pods.flatMap(({ metadata: { name }, status }) =>
+    [...status.initContainerStatuses, ...status.containerStatuses].flatMap(({ name: container, state }) =>
+      state.waiting === undefined ? [] : [`${name}/${container}: ${state.waiting.reason}`],
+    ),
+  );
+  const pending = pods
+    .filter(({ status }) => status.phase === "Pending")
+    .map(({ metadata: { name } }) => `${name} is Pending`);
+  const [reason = pods.length === 0 ? "there is no Pod" : undefined] = [...reasons, ...pending];
+  return reason === undefined ? "" : ` (${reason})`;
+}
+
+function restartsOf(pods: readonly Pod[]): Map<string, number> {
+  return new Map(
+    pods.flatMap(({ metadata: { name, uid }, status }) =>
+      status.containerStatuses.map(
+        (container) => [`${name} ${uid} ${container.name}`, container.restartCount] as const,
+      ),
+    ),
+  );
+}
+
+/** The containers that restarted between two looks. */
+export function restartedSince(before: Health, now: Health): string[] {
+  return [...now.restarts].flatMap(([key, restarts]) => {
+    const [name = "", , container = ""] = key.split(" ");
+    return restarts > (before.restarts.get(key) ?? 0) ? [`${name}/${container} restarted`] : [];
+  });
+}
+
+/** How the gateway's own health endpoint answered. */
+export type GatewayHealth =
+  | { state: "healthy" }
+  | { state: "unhealthy"; detail: string }
+  /** Nothing runs on a simulated node, or the way through the API server is closed. */
+  | { state: "unchecked"; why: string };
+
+/**
+ * Asks the gateway itself, through the API server's proxy. An answer that is not of the gateway's health endpoint is
+ * unhealthy: OpenClaw answers 200 with a page for any path that it does not know.
+ */
+export async function gatewayHealth(
+  reader: ClusterConnection,
+  { cell, namespace, service }: CellLocation,
+): Promise<GatewayHealth> {
+  const selector = `app.kubernetes.io/instance=${cell},app.kubernetes.io/component=gateway`;
+  const pods = listOf(pod).parse(
+    await reader.get(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`),
+  ).items;
+  const nodeName = pods.find(({ spec }) => spec.nodeName !== undefined)?.spec.nodeName;
+  if (nodeName === undefined) return { state: "unchecked", why: "the gateway has no Pod on a node" };
+  const simulated = await reader.ask(`/api/v1/nodes/${nodeName}`);
+  if (simulated.status === 200 && isSimulated(simulated.body))
+    return { state: "unchecked", why: "its node is simulated, and no process runs there" };
+  const { status, body } = await reader.ask(`/api/v1/namespaces/${namespace}/services/${service}:http/proxy/startupz`);
+  if (status === 401 || status === 403)
+    return { state: "unchecked", why: "these credentials may not use services/proxy" };
+  if (status === 502 || status === 503 || status === 504)
+    return { state: "unchecked", why: `the API server gets no way through to it (${String(status)})` };
+  if (status === 200 && saysStarted(body)) return { state: "healthy" };
+  return { state: "unhealthy", detail: `/startupz answered ${String(status)}, without "status": "started"` };
+}
+
+function isSimulated(body: string): boolean {
+  const { success, data } = node.safeParse(parsed(body));
+  return success && data.metadata.annotations["kwok.x-k8s.io/node"] !== undefined;
+}
+
+function saysStarted(body: string): boolean {
+  const { success, data } = z.object({ status: z.string() }).safeParse(parsed(body));
+  return success && data.status === "started";
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Seconds between looks. */
+const LOOK_SECONDS = 0.5;
+
+export interface GateOptions {
+  clock: Clock;
+  signal: AbortSignal;
+  /** Takes what could not be checked. */
+  notice: (message: string) => void;
+}
+
+/**
+ * Waits until a cell is healthy.
+ * @throws Unhealthy when the signal is aborted while it is not; the signal's reason when it is interrupted before a look.
+ */
+export async function waitUntilHealthy(
+  reader: ClusterConnection,
+  location: CellLocation,
+  { clock, signal, notice }: GateOptions,
+): Promise<Health> {
+  for (;;) {
+    signal.throwIfAborted();
+    const health = await look(reader, location);
+    const gateway: GatewayHealth =
+      health.problems.length === 0 ? await gatewayHealth(reader, location) : { state: "healthy" };
+    if (gateway.state === "unhealthy") health.problems.push(`gateway: ${gateway.detail}`);
+    if (health.problems.length === 0) {
+      if (gateway.state === "unchecked") notice(`the gateway's health endpoint was not asked: ${gateway.why}`);
+      return health;
+    }
+    await clock.sleep(LOOK_SECONDS, signal);
+    if (signal.aborted) throw unhealthy(location.cell, health.problems);
+  }
+}
+
+/**
+ * Watches a healthy cell for some time.
+ * @throws Unhealthy at the first problem.
+ */
+export async function soak(
+  reader: ClusterConnection,
+  location: CellLocation,
+  healthy: Health,
+  seconds: number,
+  { clock, signal }: GateOptions,
+): Promise<void> {
+  for (const since = clock.seconds(); clock.seconds() - since < seconds;) {
+    await clock.sleep(Math.min(LOOK_SECONDS, seconds), signal);
+    signal.throwIfAborted();
+    const now = await look(reader, location);
+    const problems = [...now.problems, ...restartedSince(healthy, now)];
+    if (problems.length > 0) throw unhealthy(location.cell, problems);
+  }
+}
+
+/** The error of a cell that has problems. */
+export function unhealthy(cell: string, problems: readonly string[]): Unhealthy {
+  return new Unhealthy({
+    what: problems.join("; "),
+    where: `cell ${cell}`,
+    fix: "look at it with `kubectl describe`; `clawfleet rollback` re-applies what was healthy before",
+  });
+}

@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import * as z from "zod";
+import { startTimeOf } from "../../../engine/process-start";
+import { writeWhole } from "./run-folder";
+
+/*
+ * The process of a cell: runs one command of Pulumi to its end, also when whoever started it has been killed, so that no
+ * update is torn in the middle. It is given the file of a ChildSpec, and nothing secret.
+ */
+
+const childSpec = z.object({
+  cli: z.string(),
+  args: z.array(z.string()),
+  cwd: z.string(),
+  /** Takes what the command prints, but for what would give secrets away. */
+  output: z.string(),
+  /** Takes the identity of Pulumi's process while it runs. */
+  processFile: z.string(),
+});
+export type ChildSpec = z.infer<typeof childSpec>;
+
+/** A process, told apart from a later one of the same id. */
+export interface ProcessIdentity {
+  pid: number;
+  started: string;
+}
+
+/** Pulumi's debug messages come with `--json` unasked for, and have inputs of resources in clear. */
+export function isSafe(line: string): boolean {
+  return !line.includes('"severity":"debug"');
+}
+
+function main(file: string): void {
+  const spec = childSpec.parse(JSON.parse(readFileSync(file, "utf8")));
+  const output = openSync(spec.output, "a", 0o600);
+  const child = spawn(spec.cli, spec.args, { cwd: spec.cwd, stdio: ["ignore", "pipe", "pipe"] });
+  if (child.pid !== undefined) {
+    const identity: ProcessIdentity = { pid: child.pid, started: startTimeOf(child.pid) ?? "" };
+    writeWhole(spec.processFile, JSON.stringify(identity));
+  }
+  // The first one asks Pulumi to finish what it is at; it takes a second one as an order to stop at once.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  const write = (line: string) => {
+    if (!isSafe(line)) return;
+    try {
+      writeSync(output, `${line}\n`);
+    } catch {
+      // A full disk is no reason to stop in the middle of an update.
+    }
+  };
+  createInterface({ input: child.stdout }).on("line", write);
+  createInterface({ input: child.stderr }).on("line", write);
+  child.on("error", (error) => {
+    write(`pulumi cannot be started: ${error.message}`);
+    process.exitCode = 127;
+  });
+  child.on("close", (code) => {
+    closeSync(output);
+    process.exit(code ?? 1);
+  });
+}
+
+const [, script, file] = process.argv;
+if (script === __filename && file !== undefined) main(file);

@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import * as z from "zod";
+import { Conflict } from "../../../components/errors";
+import { startTimeOf } from "../../../engine/process-start";
+import { PROJECT } from "../stacks";
+import { endedProcess } from "./cell-process";
+import type { PlannedCell } from "./plan-schema";
+
+/** As Pulumi writes it. */
+const lockSchema = z.object({
+  pid: z.int(),
+  hostname: z.string(),
+  username: z.string().default(""),
+  timestamp: z.string().default(""),
+});
+
+export interface LockOptions {
+  /** The folder of the project's own backend; undefined for a backend whose locks only Pulumi can see. */
+  backend: string | undefined;
+  /** Whether to remove locks of processes that were none of ours, too, once they have ended. */
+  clear: boolean;
+}
+
+/**
+ * Removes the locks of a stack that ended processes left behind. Pulumi never does, and `pulumi cancel` would remove
+ * those that are in use as well.
+ * @param work the cell's folder, which knows its last process.
+ * @returns what was removed, in words.
+ * @throws Conflict for a lock that somebody else's ended process left, unless it is to be cleared. A lock in use is left to
+ * Pulumi, which says who has it.
+ */
+export function releaseLocks({ id, stack }: PlannedCell, work: string, { backend, clear }: LockOptions): string[] {
+  if (backend === undefined) return [];
+  const folder = join(backend, ".pulumi", "locks", "organization", PROJECT, stack);
+  if (!existsSync(folder)) return [];
+  const ours = endedProcess(work)?.pid;
+  return readdirSync(folder).flatMap((name) => {
+    const file = join(folder, name);
+    const lock = readLock(file);
+    if (lock === undefined || lock.hostname !== hostname()) return [];
+    const { pid, username, timestamp } = lock;
+    const isOurs = pid === ours;
+    if (!isOurs && startTimeOf(pid) !== undefined) return [];
+    if (!isOurs && !clear)
+      throw new Conflict({
+        what: `the stack ${stack} is locked by the process ${String(pid)} of ${username}, which ended without giving the lock back (${timestamp})`,
+        where: `cell ${id}`,
+        fix: "its update may be incomplete; `--clear-locks` removes the lock, and the next update completes it",
+      });
+    rmSync(file, { force: true });
+    return [`removed the lock of the process ${String(pid)}, which was killed`];
+  });
+}
+
+/** Undefined for one that was released meanwhile, or is half written. */
+function readLock(file: string): z.infer<typeof lockSchema> | undefined {
+  try {
+    return lockSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}

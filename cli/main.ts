@@ -85,14 +85,6 @@ local
   .action(async () => (await import("./local.js")).clustersDown());
 
 program
-  .command("render")
-  .description("write the objects of every cell of a stack as YAML, one file each; Secrets without their data")
-  .option("-s, --stack <stack>", "the Pulumi stack", "dev")
-  .requiredOption("--out <dir>", "the folder to write to")
-  .action(async ({ stack, out }: { stack: string; out: string }) =>
-    (await import("./render.js")).renderStack(stack, out, interruption.signal),
-  );
-program
   .command("open")
   .description("forward a port to a cell's gateway and print the URL that logs in")
   .argument("[cell]", "the cell; not needed when there is only one")
@@ -116,6 +108,10 @@ const withFolder = (command: Command) =>
 interface FolderOptions {
   folder?: string;
   json?: boolean;
+}
+interface RenderFlags {
+  stack: string;
+  out: string;
 }
 interface PromoteFlags {
   only?: string[];
@@ -154,6 +150,14 @@ withFolder(program.command("stacks").description("the stacks of the fleet").comm
   .description("list the stacks with their cells")
   .action(({ folder, json = false }: FolderOptions) => fleetCommands().printStacks({ folder, json }));
 const collect = (value: string, before: string[] = []) => [...before, value];
+withFolder(program.command("render"))
+  .description("write every object as YAML, one file each, without asking a cluster; Secrets without their data")
+  .argument("[cell]", "the cell; by default every cell of the stack")
+  .option("-s, --stack <stack>", "the Pulumi stack, when no cell is named", "dev")
+  .requiredOption("--out <dir>", "the folder to write to")
+  .action(async (cell: string | undefined, { json = false, ...options }: FolderOptions & RenderFlags) =>
+    (await import("./render.js")).renderObjects({ cell, json, ...options }),
+  );
 withFolder(program.command("promote"))
   .description(
     "take images, config, agents' content and references to secrets over into the next environment's overlay",

@@ -35,23 +35,29 @@ interface CellOutput extends CellState {
   url: pulumi.Output<string>;
 }
 
+/** A run that only tells what would be asked for: it needs no cluster, and no secret of the stack's. */
+export interface Rendering {
+  /** The cell to render; undefined for all of the stack's. */
+  cell: string | undefined;
+  /** The Pod CIDRs of a cluster whose inventory does not say. */
+  podCidrs: (cluster: string) => string[];
+}
+
 /**
  * The program of every stack: the cells that the inventory puts into it. All clusters are checked before the
  * first object exists, so nothing is written to any when one of them is wrong.
- * @param checkClusters false for a render, which writes nothing.
  */
-export async function program(checkClusters = true): Promise<Record<string, unknown>> {
+export async function program(rendering?: Rendering): Promise<Record<string, unknown>> {
   const values = readConfig();
   const folder = typeof values.folder === "string" ? values.folder : defaultFolder(process.cwd());
   const cells = cellsOf(pulumi.getStack(), values, folder);
   // Explicit, as every provider: a default one would follow whatever version and settings happen to be around. Both write
   // nothing outside of the state, so their plugins start while the clusters are being checked.
   const localProviders = [new random.Provider("random"), new tls.Provider("tls")];
-  const isPreview = checkClusters && pulumi.runtime.isDryRun();
-  const [placed, recorded] = await Promise.all([
-    placeAll(cells, folder, checkClusters),
-    isPreview ? recordedStates() : NOTHING_RECORDED,
-  ]);
+  const [placed, recorded] =
+    rendering === undefined
+      ? await Promise.all([placeAll(cells, folder), pulumi.runtime.isDryRun() ? recordedStates() : NOTHING_RECORDED])
+      : [renderedPlaces(cells, rendering), NOTHING_RECORDED];
 
   const outputs: Record<string, CellOutput> = {};
   const tokens: Record<string, pulumi.Output<string>> = {};
@@ -59,7 +65,9 @@ export async function program(checkClusters = true): Promise<Record<string, unkn
   const secrets = new pulumi.Config("secrets");
   const planned = placed.map((place) => ({
     ...place,
-    args: cellArgs(place.cell, place.podCidrs, (key) => secrets.requireSecret(key)),
+    args: cellArgs(place.cell, place.podCidrs, (key) =>
+      rendering === undefined ? secrets.requireSecret(key) : pulumi.secret(""),
+    ),
   }));
   // All of them before the first object exists: one cell's mistake leaves the others untouched.
   for (const { cell, args } of planned) planAgentStack(cell.id, args);
@@ -110,8 +118,18 @@ function readConfig(): Record<string, unknown> {
   return values;
 }
 
-async function placeAll(cells: Cell[], folder: string, check: boolean): Promise<PlacedCell[]> {
-  const results = await Promise.allSettled(cells.map((cell) => place(cell, folder, check)));
+function renderedPlaces(cells: Cell[], { cell: only, podCidrs }: Rendering): PlacedCell[] {
+  return cells
+    .filter(({ id }) => only === undefined || id === only)
+    .map((cell) => ({
+      cell,
+      address: { kubeconfig: "", context: cell.cluster.context ?? cell.cluster.id },
+      podCidrs: cell.cluster.podCidrs ?? podCidrs(cell.cluster.id),
+    }));
+}
+
+async function placeAll(cells: Cell[], folder: string): Promise<PlacedCell[]> {
+  const results = await Promise.allSettled(cells.map((cell) => place(cell, folder)));
   const errors = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
   const [first] = errors;
   if (first instanceof FleetError && errors.length > 1) {
@@ -123,12 +141,11 @@ async function placeAll(cells: Cell[], folder: string, check: boolean): Promise<
   return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
-async function place(cell: Cell, folder: string, check: boolean): Promise<PlacedCell> {
+async function place(cell: Cell, folder: string): Promise<PlacedCell> {
   const { cluster } = cell;
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
   const address = local ? { kubeconfig: local.kubeconfig, context: local.context } : locateCluster(cluster, folder);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
-  if (!check) return { cell, address, podCidrs };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {
     await pulumi.log.warn(
       `cluster ${cluster.id}: previewed without the cluster, its identity is unchecked (CLAWFLEET_OFFLINE_PREVIEW=1)`,

@@ -10,6 +10,8 @@ import { program } from "./program";
 export interface RenderedObject {
   /** The cell that it is a part of. */
   cell: string;
+  /** The cluster that it goes to. */
+  cluster: string;
   manifest: Manifest;
 }
 
@@ -57,10 +59,14 @@ export async function render(
   const objects: RenderedObject[] = [];
   await pulumi.runtime.setMocks(
     {
-      newResource: ({ type, name, inputs }) => {
+      newResource: ({ type, name, inputs, provider = "" }) => {
         const manifest = plain(inputs) as Manifest;
         if (type.startsWith("kubernetes:"))
-          objects.push({ cell: cellOf(manifest), manifest: withoutSecretData(manifest) });
+          objects.push({
+            cell: cellOf(manifest),
+            cluster: providerName(provider),
+            manifest: withoutSecretData(manifest),
+          });
         return { id: name, state: { ...manifest, ...computed(type, manifest) } };
       },
       call: () => ({}),
@@ -118,6 +124,11 @@ function computed(type: string, { spec }: Manifest): object {
 
 function isSecret(value: unknown): boolean {
   return typeof value === "object" && value !== null && "secure" in value;
+}
+
+/** A provider's reference is `URN::ID`, and the last part of the URN is the name, which is the cluster's id. */
+function providerName(reference: string): string {
+  return reference.split("::").at(-2) ?? "";
 }
 
 /** Pulumi passes a secret as an object with its signature as key and the value beside it. */

@@ -173,6 +173,7 @@ describe("an exported state", () => {
 
 describe("rendered objects", () => {
   const object = (kind: string, name: string, rest: object = {}, cluster = "prod-eu") => ({
+    cell: "prod",
     cluster,
     manifest: {
       apiVersion: kind === "StatefulSet" ? "apps/v1" : "v1",

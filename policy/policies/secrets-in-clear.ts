@@ -34,7 +34,8 @@ export const secretsInClear: ResourcePolicy = {
     inspect(args, report, (resource) => {
       // A Secret may not have them there either.
       const templates = podTemplatesOf(args.type, resource).map(({ metadata }) => metadata);
-      for (const metadata of [resource.at("metadata"), ...templates]) {
+      // A Pod's own metadata is its template's.
+      for (const metadata of new Set([resource.at("metadata"), ...templates])) {
         for (const [, annotation] of metadata?.at("annotations").entries() ?? []) checkText(annotation, USE);
       }
       if (type.group === "core" && type.kind === "ConfigMap") checkConfigMap(resource, isSecret);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Environment } from "../../components/environment";
 import { resourcePolicies, stackPolicies } from "../../policy/policies";
 import { everyPart } from "./cell";
-import { configOf, findingsIn, inspectedCell } from "./pack";
+import { configOf, findingsIn, inspectedCell, verdictOn } from "./pack";
 import { SAFEGUARDS, without } from "./safeguards";
 import type { Inspected } from "./support";
 
@@ -29,11 +29,11 @@ describe("a safeguard of our own stack that is taken away", () => {
 
   for (const safeguard of SAFEGUARDS) {
     it(`is found: ${safeguard.what}`, async () => {
-      const findings = await findingsIn(without(safeguard, cell), prod);
-      const found = findings.map((finding) => finding.split(":")[0] ?? "");
-      assert.deepEqual([...new Set(found)].sort(), [...safeguard.policies].sort(), findings.join("\n"));
-      assert.ok(!findings.join().includes("canary"));
-      const place = /(\S+): (?!.*: )/.exec(findings[0] ?? "")?.[1] ?? "";
+      const findings = await verdictOn(without(safeguard, cell), prod);
+      const found = new Set(findings.map(({ policy }) => policy));
+      assert.deepEqual([...found].sort(), [...safeguard.policies].sort(), JSON.stringify(findings));
+      assert.ok(!JSON.stringify(findings).includes("canary"));
+      const place = findings[0]?.path ?? "";
       rows.push(`| ${safeguard.what} | \`${safeguard.resource}\` | ${safeguard.policies.join(", ")} | \`${place}\` |`);
     });
   }

@@ -13,6 +13,7 @@ export function addRolloutCommands(program: Command, signal: AbortSignal): void 
   const executing = (command: Command) =>
     command
       .option("--clear-locks", "remove locks that ended processes left on the stacks, also of others than clawfleet")
+      .option("--preview-all", "preview every cell, also one that has not changed since it was last found healthy")
       .option("--json", "print every event as a line of JSON");
 
   withCells(program.command("plan"))

@@ -6,6 +6,7 @@ import { Control } from "../stacks/fleet/rollout/control";
 import { execute, type RunResult } from "../stacks/fleet/rollout/executor";
 import { errorOf } from "../stacks/fleet/rollout/retry";
 import { existingRun, whoAmI } from "../stacks/fleet/rollout/run-folder";
+import { SettledCells } from "../stacks/fleet/rollout/settled";
 import { resumeRun, startRun, type Run, type RunOptions } from "../stacks/fleet/rollout/run";
 import { policyArgs, progress } from "./local";
 import { readPlan, requestedPlan, type PlanOptions } from "./plan";
@@ -17,6 +18,7 @@ import { projectRoot, stateLayout, usesLocalBackend, withSalt } from "./workspac
 export interface ExecuteFlags {
   json?: boolean;
   clearLocks?: boolean;
+  previewAll?: boolean;
 }
 
 /** Rolls cells out: by a saved plan, or by one that is made now. */
@@ -52,7 +54,7 @@ export async function resume(id: string, flags: ExecuteFlags, signal: AbortSigna
 /** Executes a run to its end, and ends with the error of the first cell that failed. */
 export async function executeRun(
   begin: (options: RunOptions) => Promise<Run>,
-  { json = false, clearLocks = false }: ExecuteFlags,
+  { json = false, clearLocks = false, previewAll = false }: ExecuteFlags,
   interruption: AbortSignal,
 ): Promise<void> {
   // Found, or built, and laid out once, before anything is rolled out.
@@ -67,10 +69,18 @@ export async function executeRun(
   const stateFolder = pulumi.layout.folder;
   const run = await begin({ stateFolder, listeners: [view.listener], clock: systemClock, log: progress, signal });
   const { folder, state, record } = run;
+  const rollout = rolloutPulumi(pulumi);
+  const settled = new SettledCells({
+    stateFolder,
+    backend: rollout.locks.backend,
+    frozen: state.plan.frozen,
+    run: state.run,
+    today: new Date().toISOString(),
+  });
   let result: RunResult;
   try {
     result = await execute(state, {
-      runCell: cellRollout({ folder, pulumi: rolloutPulumi(pulumi), clock: systemClock, clearLocks }),
+      runCell: cellRollout({ folder, pulumi: rollout, clock: systemClock, clearLocks, settled, previewAll }),
       record,
       requests: new Control(folder.control),
       clock: systemClock,

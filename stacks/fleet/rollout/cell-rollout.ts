@@ -16,6 +16,7 @@ import { look, soak, unhealthy, waitUntilHealthy, type CellLocation } from "./he
 import { frozenStackText } from "./inputs";
 import type { PlannedCell } from "./plan-schema";
 import { privateFolder, writeWhole, type RunFolder } from "./run-folder";
+import type { SettledCells } from "./settled";
 import { releaseLocks, type LockOptions } from "./stack-locks";
 
 /** Pulumi on this machine, as far as a rollout needs it. */
@@ -44,6 +45,10 @@ export interface CellRolloutOptions {
   clock: Clock;
   /** Whether to remove locks of stacks whose process has ended, also when it was none of ours. */
   clearLocks: boolean;
+  /** What is known of the cells from earlier runs. */
+  settled: SettledCells;
+  /** Whether to preview every cell, also one that has not changed since it was healthy. */
+  previewAll: boolean;
 }
 
 /** A cell's cluster, found to be the right one. */
@@ -81,10 +86,13 @@ class CellRollout {
     await this.takeOver();
     const target = await this.target();
     await pulumi.createStack(stack);
-    const location = await this.update(target);
+    const reader = await target.open();
+    const since = this.options.previewAll ? undefined : await this.options.settled.since(this.cell, reader);
+    if (since !== undefined)
+      this.notice(`inputs, state and objects are as ${since} left them: not previewed (--preview-all would)`);
+    const location = since === undefined ? await this.update(target) : { at: target.expected, changed: false };
 
     this.phase("health");
-    const reader = await target.open();
     const gate = { clock, signal: this.attempt.signal, notice: (message: string) => this.notice(message) };
     const health = await waitUntilHealthy(reader, location.at, gate);
     this.attempt.healthy();
@@ -93,6 +101,7 @@ class CellRollout {
       this.phase("soak");
       await soak(reader, { ...location.at, cell: id }, health, minSuccessTime, gate);
     }
+    await this.options.settled.remember(this.cell, reader);
     return location.changed ? "done" : "unchanged";
   }
 

@@ -30,7 +30,7 @@ down: build ## destroy the dev stack, then stop the clusters
 	@$(CLI) local down --stack $(STACK)
 
 open: build ## forward a port to a cell's gateway: make open CELL=dev-eu
-	@$(CLI) open $(CELL) --stack $(STACK)
+	@$(CLI) open $(CELL) $(if $(CELL),,--stack $(STACK))
 
 render: build ## write every object as YAML: make render OUT=dir
 	@test -n "$(OUT)" || { echo 'error: OUT is not set'; echo '  Fix: make render OUT=DIR'; exit 2; } >&2

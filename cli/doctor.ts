@@ -1,5 +1,6 @@
 import { doctor } from "../engine/toolchain";
 import { listClusters } from "../engine/clusters";
+import { columns } from "./columns";
 import { stateLayout } from "./workspace";
 
 /** Prints what was found of the toolchain; builds and downloads nothing. */
@@ -31,14 +32,5 @@ function print<T>(json: boolean, items: T[], header: string[], row: (item: T) =>
     process.stdout.write(`${JSON.stringify(items, null, 2)}\n`);
     return;
   }
-  const rows = [header, ...items.map(row)];
-  const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  for (const cells of rows) {
-    process.stdout.write(
-      `${cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
-  }
+  process.stdout.write(columns([header, ...items.map(row)]));
 }

@@ -130,10 +130,10 @@ function quote(value: string): string {
 }
 
 /** The folder of the tracked fleet. */
-export const fleetFolder = join(projectRoot, "stacks");
+const fleetFolder = join(projectRoot, "stacks");
 
 /** The cells of a stack, as the tracked files have them. */
-export function trackedCells(stack: string): FleetCell[] {
+function trackedCells(stack: string): FleetCell[] {
   const files = readStackFiles(fleetFolder);
   return cellsOfStack(
     readFleet(fleetFolder),

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import {
   AuthExpired,
   Conflict,
+  Drifted,
   FleetError,
   NotFound,
   PolicyViolation,
@@ -14,9 +15,11 @@ import {
   ValidationFailed,
 } from "../components/errors";
 import type * as fleetCommandsModule from "./config";
+import { addDayTwoCommands } from "./day-two-commands";
 import { registerGate } from "./gate-commands";
 import { addRolloutCommands } from "./rollout-commands";
 import type { InitOptions } from "./init";
+import type { OpenOptions } from "./open";
 
 /** Exit codes by error class, as docs/cli.md has them; 1 is everything else, and 130 an interruption. */
 const EXIT_CODES = [
@@ -29,6 +32,7 @@ const EXIT_CODES = [
   [RateLimited, 8],
   [PolicyViolation, 9],
   [Unhealthy, 10],
+  [Drifted, 11],
 ] as const;
 
 function exitCodeHelp(): string {
@@ -88,10 +92,9 @@ program
   .command("open")
   .description("forward a port to a cell's gateway and print the URL that logs in")
   .argument("[cell]", "the cell; not needed when there is only one")
-  .option("-s, --stack <stack>", "the Pulumi stack", "dev")
-  .action(async (cell: string | undefined, { stack }: { stack: string }) =>
-    (await import("./open.js")).open(stack, cell),
-  );
+  .option("-s, --stack <stack>", "the Pulumi stack; by default the one that the fleet's files put the cell into")
+  .option("--folder <dir>", "the folder of fleet.yaml; by default stacks/ of the project")
+  .action(async (cell: string | undefined, options: OpenOptions) => (await import("./open.js")).open(cell, options));
 program
   .command("images")
   .description("check every tag of components/images.json against its registry")
@@ -183,6 +186,7 @@ program
   .option("--force", "write over files that exist")
   .action(async (options: InitOptions) => (await import("./init.js")).init(options, process.stdin.isTTY));
 addRolloutCommands(program, interruption.signal);
+addDayTwoCommands(program, interruption.signal);
 program
   .command("completion")
   .description('print a completion script: eval "$(clawfleet completion bash)"')

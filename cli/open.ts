@@ -5,7 +5,9 @@ import { promisify } from "node:util";
 import { NotFound, Unreachable, ValidationFailed } from "../components/errors";
 import { mergedKubeconfig } from "../engine/clusters";
 import { isContent, locateCluster } from "../stacks/cluster-connection";
-import { fleetFolder, stackCells, trackedCells, type StackCell } from "./local";
+import { cellById } from "../stacks/fleet/inventory";
+import { FleetFiles } from "./fleet-files";
+import { stackCells, type StackCell } from "./local";
 import { openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
 
 const execute = promisify(execFile);
@@ -13,16 +15,25 @@ const execute = promisify(execFile);
 /** The port that the gateway's own config allows as an origin of port-forwards. */
 const LOCAL_PORT = 18789;
 
+export interface OpenOptions {
+  /** The stack that has the cell. Default: the one that the fleet's files put it into; without a cell, `dev`. */
+  stack?: string;
+  /** The folder of fleet.yaml. Default: the one in use. */
+  folder?: string;
+}
+
 /** Forwards a local port to a cell's gateway and prints the URL that logs in, until it is interrupted. */
 export async function open(
-  stack: string,
   cellId: string | undefined,
+  { stack: named, folder }: OpenOptions = {},
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
+  const files = new FleetFiles(folder);
+  const stack = named ?? (cellId === undefined ? "dev" : stackOfCell(files, cellId));
   const pulumi = await openPulumi(env);
   const cells = await stackCells(pulumi, stack);
   const [id, cell] = chooseCell(cells, cellId);
-  const kubectl = kubectlArgs(pulumi, stack, cell);
+  const kubectl = kubectlArgs(pulumi, files, cell);
 
   const simulated = await simulatedPod(pulumi, kubectl, cell);
   if (simulated !== undefined) {
@@ -85,15 +96,24 @@ export function chooseCell(cells: Record<string, StackCell>, cellId: string | un
   return [id, cell];
 }
 
-function kubectlArgs(pulumi: LocalPulumi, stack: string, cell: StackCell): string[] {
-  return ["--kubeconfig", kubeconfigOf(pulumi, stack, cell), "--context", cell.context, "-n", cell.namespace];
+/**
+ * The stack that the fleet's files put a cell into.
+ * @throws NotFound for a cell that they do not have.
+ */
+export function stackOfCell(files: FleetFiles, id: string): string {
+  const cell = cellById(files.fleet, id);
+  return files.stackOf(cell) ?? cell.environment;
+}
+
+function kubectlArgs(pulumi: LocalPulumi, files: FleetFiles, cell: StackCell): string[] {
+  return ["--kubeconfig", kubeconfigOf(pulumi, files, cell), "--context", cell.context, "-n", cell.namespace];
 }
 
 /** A file that kubectl reaches the cell's cluster with, as the inventory says. */
-function kubeconfigOf(pulumi: LocalPulumi, stack: string, cell: StackCell): string {
-  const cluster = trackedCells(stack).find(({ cluster }) => cluster.id === cell.cluster)?.cluster;
+function kubeconfigOf(pulumi: LocalPulumi, { fleet, folder }: FleetFiles, cell: StackCell): string {
+  const cluster = fleet.clusters.find(({ id }) => id === cell.cluster);
   if (cluster === undefined || cluster.embedded) return mergedKubeconfig(pulumi.layout.folder);
-  const { kubeconfig } = locateCluster(cluster, fleetFolder);
+  const { kubeconfig } = locateCluster(cluster, folder);
   if (!isContent(kubeconfig)) return kubeconfig;
   const file = join(pulumi.layout.folder, `kubeconfig-${cluster.id}.json`);
   writeFileSync(file, kubeconfig, { mode: 0o600 });

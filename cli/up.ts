@@ -11,6 +11,7 @@ import { resumeRun, startRun, type Run, type RunOptions } from "../stacks/fleet/
 import { policyArgs, progress } from "./local";
 import { readPlan, requestedPlan, type PlanOptions } from "./plan";
 import { createStack, openPulumi, type LocalPulumi } from "./pulumi";
+import { concludeRun } from "./report";
 import { openRolloutView } from "./rollout-view";
 import { projectRoot, stateLayout, usesLocalBackend, withSalt } from "./workspace";
 
@@ -19,6 +20,8 @@ export interface ExecuteFlags {
   json?: boolean;
   clearLocks?: boolean;
   previewAll?: boolean;
+  /** The environment that Pulumi gets. Default: ours. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** Rolls cells out: by a saved plan, or by one that is made now. */
@@ -54,11 +57,11 @@ export async function resume(id: string, flags: ExecuteFlags, signal: AbortSigna
 /** Executes a run to its end, and ends with the error of the first cell that failed. */
 export async function executeRun(
   begin: (options: RunOptions) => Promise<Run>,
-  { json = false, clearLocks = false, previewAll = false }: ExecuteFlags,
+  { json = false, clearLocks = false, previewAll = false, env = process.env }: ExecuteFlags,
   interruption: AbortSignal,
 ): Promise<void> {
   // Found, or built, and laid out once, before anything is rolled out.
-  const pulumi = await openPulumi();
+  const pulumi = await openPulumi(env);
   const terminated = new AbortController();
   const terminate = () => {
     terminated.abort(new Error("terminated"));
@@ -93,6 +96,7 @@ export async function executeRun(
     run.close();
     view.close();
     for (const name of ["SIGTERM", "SIGHUP"] as const) process.off(name, terminate);
+    await concludeRun(folder, progress);
   }
   report(state.run, result, state.rollbackOf !== undefined);
 }

@@ -9,6 +9,11 @@ export const projectRoot = findRoot(__dirname);
 /** The project's name in Pulumi.yaml. */
 export const PROJECT = "clawfleet";
 
+/** The version of this package. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string }).version;
+}
+
 function findRoot(from: string): string {
   if (existsSync(join(from, "Pulumi.yaml"))) return from;
   const parent = dirname(from);

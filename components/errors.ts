@@ -45,6 +45,8 @@ export class Conflict extends FleetError {}
 export class Unreachable extends FleetError {}
 /** An answer, but not within the time allowed. */
 export class Timeout extends FleetError {}
+/** What is on a cluster is not what was put there. */
+export class Drifted extends FleetError {}
 /** A policy forbids it. */
 export class PolicyViolation extends FleetError {}
 /** It is there and does not do its work. */

@@ -2,6 +2,6 @@ export { cacheDir, type ToolchainOptions } from "./context";
 export { doctor, type DoctorRow } from "./doctor";
 export { ensureTools } from "./ensure";
 export type { Tool } from "./find";
-export { ensureExternalSecretDefinition, ensureManifests, type Manifests } from "./manifests";
+export { ensureExternalSecretDefinition, ensureManifests, ensureStackDefinition, type Manifests } from "./manifests";
 export { preparePulumiHome, type PulumiHome } from "./plugins";
 export { clusterTools, pulumiTools, testTools, toolSpecs, userTools, type ToolName } from "./tools";

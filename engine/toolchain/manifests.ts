@@ -36,6 +36,11 @@ const externalSecrets: Source = {
   module: "github.com/external-secrets/external-secrets",
   repository: "external-secrets/external-secrets",
 };
+const pulumiOperator: Source = {
+  pinnedBy: "manifests",
+  module: "github.com/pulumi/pulumi-kubernetes-operator",
+  repository: "pulumi/pulumi-kubernetes-operator",
+};
 const kwok: Source = { pinnedBy: "kwok", module: "sigs.k8s.io/kwok", repository: "kubernetes-sigs/kwok" };
 
 /**
@@ -59,6 +64,11 @@ export async function ensureManifests(options: ToolchainOptions = {}): Promise<M
 export async function ensureExternalSecretDefinition(options: ToolchainOptions = {}): Promise<string> {
   const folder = await moduleFiles(externalSecrets, context(options));
   return join(folder, "config", "crds", "bases", "external-secrets.io_externalsecrets.yaml");
+}
+
+/** The file of the CustomResourceDefinition of the Pulumi Kubernetes Operator's Stack, for tests in the same way. */
+export async function ensureStackDefinition(options: ToolchainOptions = {}): Promise<string> {
+  return join(await moduleFiles(pulumiOperator, context(options)), "deploy", "crds", "pulumi.com_stacks.yaml");
 }
 
 async function moduleFiles(source: Source, ctx: Context): Promise<string> {

@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { stringify } from "yaml";
 import { ensureTools } from "../../engine/toolchain";
-import { exportTrace, wantsTraces } from "../../stacks/fleet/rollout/view/export-trace";
-import { traceOf } from "../../stacks/fleet/rollout/view/trace";
+import { exportTrace } from "../../stacks/fleet/rollout/view/export-trace";
+import { traceOf, wantsTraces } from "../../stacks/fleet/rollout/view/trace";
 import { Collector, until } from "../support/collector";
 import { failedRun, HOSTILE } from "../support/rollout-run";
 

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkImages } from "../../cli/images";
 import type { StackCell } from "../../cli/local";
-import { chooseCell } from "../../cli/open";
+import { FleetFiles } from "../../cli/fleet-files";
+import { chooseCell, stackOfCell } from "../../cli/open";
 import { readCommandLine } from "../../cli/shim";
 import {
   composeStackFile,
@@ -72,6 +73,13 @@ describe("clawfleet open", () => {
   it("takes the named cell, or the only one", () => {
     assert.deepEqual(chooseCell({ a: cell }, undefined), ["a", cell]);
     assert.deepEqual(chooseCell({ a: cell, b: cell }, "b"), ["b", cell]);
+  });
+
+  it("finds the stack of any cell of the inventory", () => {
+    const example = new FleetFiles(join(projectRoot, "examples", "two-regions-two-tenants"));
+    assert.equal(stackOfCell(example, "prod-eu-acme"), "prod-eu-acme");
+    assert.equal(stackOfCell(new FleetFiles(join(projectRoot, "stacks")), "dev-eu"), "dev");
+    assert.throws(() => stackOfCell(example, "prod-eu-acmee"), /did you mean prod-eu-acme\?/);
   });
 
   it("names the cells to choose from", () => {

@@ -260,12 +260,12 @@ describe("docs/cli.md", () => {
   it("has every command and every exit code", () => {
     const output = help();
     for (const name of commandsIn(output)) {
-      const inner = ["local", "config", "stacks"].includes(name) ? commandsIn(help(name)) : [];
+      const inner = ["local", "config", "stacks", "emit"].includes(name) ? commandsIn(help(name)) : [];
       const commands = inner.length === 0 ? [name] : inner.map((child) => `${name} ${child}`);
       for (const command of commands) assert.match(text, new RegExp(`\\| \`clawfleet ${command}[ \`]`), command);
     }
     const codes = [...(output.split("Exit codes:")[1] ?? "").matchAll(/(\d+) ([A-Z]\w+)/g)];
-    assert.equal(codes.length, 9);
+    assert.equal(codes.length, 10);
     for (const [, code, type] of codes) assert.match(text, new RegExp(`\\| ${code ?? ""} +\\| ${type ?? ""} `));
   });
 });

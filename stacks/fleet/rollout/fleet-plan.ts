@@ -21,8 +21,8 @@ export interface PlanRequest {
   folder: string;
   /** The root of the package: its lock file, its compiled program and its policy pack are frozen as well. */
   root: string;
-  /** Which cells; undefined for all of them. */
-  selector?: string;
+  /** Which cells: a selector, or ids; undefined for all of them. */
+  selector?: string | readonly string[];
   /** A strategy's name in fleet.yaml, or a file. Default: fleet.yaml's `default`, else dev, stage, prod. */
   strategy?: string;
 }
@@ -42,7 +42,9 @@ export function planFleet({ folder, root, selector, strategy }: PlanRequest): Fl
   const files = readFleetFiles(folder);
   const fleet = plannableCells(files);
   const wanted =
-    selector === undefined ? undefined : new Set(selectCells(files.fleet.cells, selector).map(({ id }) => id));
+    typeof selector === "string"
+      ? new Set(selectCells(files.fleet.cells, selector).map(({ id }) => id))
+      : selector && new Set(selector);
   const selected = wanted === undefined ? fleet : fleet.filter(({ id }) => wanted.has(id));
   const plan = makePlan({
     folder: resolve(folder),

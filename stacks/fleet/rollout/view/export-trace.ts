@@ -5,12 +5,6 @@ import { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import type { Span } from "./trace";
 
-/** Whether the environment names somebody who wants traces, with OpenTelemetry's own variables. */
-export function wantsTraces(env: NodeJS.ProcessEnv = process.env): boolean {
-  const set = (name: string) => (env[name] ?? "") !== "";
-  return set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-}
-
 /**
  * Sends a trace over OTLP/HTTP; endpoint, headers and time limit are those of OTEL_EXPORTER_OTLP_*.
  * @throws Error when it was not taken, after the retries that the protocol asks for.

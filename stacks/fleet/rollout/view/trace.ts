@@ -29,6 +29,12 @@ export interface Span {
   error?: string;
 }
 
+/** Whether the environment names somebody who wants traces, with OpenTelemetry's own variables. */
+export function wantsTraces(env: NodeJS.ProcessEnv = process.env): boolean {
+  const set = (name: string) => (env[name] ?? "") !== "";
+  return set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+}
+
 /**
  * A rollout as a trace: the rollout, in it its plan and its waves, in a wave its cells, in a cell its phases. The ids are
  * made of the run's id, so that a run that was resumed and is exported again is the same trace.

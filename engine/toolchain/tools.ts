@@ -15,12 +15,14 @@ const blocky = "0.28.2";
 const nats = "2.15.0";
 /** `github.com/warpstreamlabs/bento` in modules/messaging/go.mod: the last one on the module proxy; the image is 1.21.1. */
 const bento = "1.20.0";
+/** `github.com/rhysd/actionlint` in modules/actionlint/go.mod. */
+const actionlint = "1.7.12";
 /** The npm package `pulumi` that downloads the CLI; it takes the CLI's version from PULUMI_VERSION. */
 export const pulumiNpmPackage = "pulumi@3.265.0";
 
 /** Go modules under engine/modules that tools are built from. */
 export type ModuleName =
-  "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging" | "otelcol" | "tailscale";
+  "toolchain" | "kwok" | "language-nodejs" | "helm" | "blocky" | "messaging" | "otelcol" | "tailscale" | "actionlint";
 
 /** A program that `go build` makes of one of our modules. */
 export interface BuildTarget {
@@ -222,6 +224,13 @@ const table = {
     build: { module: "otelcol", package: ".", binary: "otelcol" },
     install: "install Go, which builds it",
   },
+  actionlint: {
+    version: actionlint,
+    accepts: { from: actionlint, below: "2.0.0" },
+    versionArgs: ["-version"],
+    build: { module: "actionlint", package: "github.com/rhysd/actionlint/cmd/actionlint", binary: "actionlint" },
+    install: `put actionlint ${actionlint} on PATH`,
+  },
   containerboot: tailscaleProgram("containerboot"),
   tailscaled: tailscaleProgram("tailscaled"),
   tailscale: tailscaleProgram("tailscale"),
@@ -274,6 +283,7 @@ export const versionVariables: Readonly<Partial<Record<ModuleName, Readonly<Reco
   helm: { "helm.sh/helm/v4/internal/version.version": `v${helm}` },
   blocky: { "github.com/0xERR0R/blocky/util.Version": `v${blocky}` },
   messaging: { "main.Version": bento },
+  actionlint: { "github.com/rhysd/actionlint.version": actionlint },
 };
 
 /** Build tags of a module: Prometheus's receiver without the clients of every cloud that it could discover targets in. */

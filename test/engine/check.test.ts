@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { projectRoot } from "../../cli/workspace";
+import { catalogueImage } from "../../components/images";
 import { stopClusters } from "../../engine/clusters";
 import type { Change } from "../../stacks/fleet/check/changes";
 import type { Report, StackReport } from "../../stacks/fleet/check/report";
@@ -28,6 +31,7 @@ describe("clawfleet check", function () {
   let fleet: TestFleet;
   let repository: string;
   let checkpoints: string;
+  const known = new Set(readdirSync(tmpdir()));
 
   before(async () => {
     fleet = await TestFleet.start(["check-eu"]);
@@ -84,13 +88,14 @@ describe("clawfleet check", function () {
     git("-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", message);
   };
 
-  async function check(...args: string[]): Promise<Outcome & { report: Report }> {
+  const check = (...args: string[]) =>
+    clawfleet("check", "--folder", repository, "--changed-since", "main", ...args, "--json");
+  async function clawfleet(...args: string[]): Promise<Outcome & { report: Report }> {
     const env = { ...process.env, PULUMI_BACKEND_URL: "", PULUMI_ACCESS_TOKEN: "" };
-    const outcome = await promisify(execFile)(
-      process.execPath,
-      [MAIN, "check", "--folder", repository, "--changed-since", "main", ...args, "--json"],
-      { env, maxBuffer: 64 * 2 ** 20 },
-    ).then(
+    const outcome = await promisify(execFile)(process.execPath, [MAIN, ...args], {
+      env,
+      maxBuffer: 64 * 2 ** 20,
+    }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => error,
     );
@@ -99,21 +104,38 @@ describe("clawfleet check", function () {
     const report = (outcome.stdout === "" ? { stacks: [] } : JSON.parse(outcome.stdout)) as Report;
     return { code: outcome.code, output, report };
   }
+  /** What checks keep for as long as they run. */
+  const leftovers = () =>
+    readdirSync(tmpdir()).filter((name) => /^clawfleet-(check|base)-/.test(name) && !known.has(name));
   const stackOf = ({ stacks }: Report, name: string): StackReport => {
     const found = stacks.find(({ stack }) => stack === name);
     assert.ok(found, `no stack ${name}`);
     return found;
   };
   const inWords = (changes: Change[]) =>
-    changes.map(
-      ({ op, type, name, stateful }) => `${op} ${type.split(":").at(-1) ?? ""} ${name}${stateful ? " *" : ""}`,
-    );
+    changes
+      .map(({ op, type, name, stateful }) => `${op} ${type.split(":").at(-1) ?? ""} ${name}${stateful ? " *" : ""}`)
+      .sort();
 
   const DEV_CHANGE = {
     vault: { enabled: false },
     dnsFilter: {},
     gateway: { state: { storageClass: "another" }, resources: { requestsMemory: "1280Mi" } },
   };
+
+  const DEV_CHANGES = [
+    "create ConfigMap check-eu-dns-filter-config",
+    "create Deployment check-eu-dns-filter",
+    "create NetworkPolicy check-eu-dns-filter",
+    "create PodDisruptionBudget check-eu-dns-filter",
+    "create Service check-eu-dns-filter",
+    "create ServiceAccount check-eu-dns-filter",
+    "delete PersistentVolumeClaim check-eu-vault *",
+    "replace ConfigMap check-eu-gateway-config",
+    "replace PersistentVolumeClaim check-eu-gateway-state *",
+    "replace StatefulSet check-eu-gateway *",
+    "update NetworkPolicy check-eu-gateway",
+  ];
 
   it("finds nothing to do where nothing of a stack changed", async () => {
     writeFiles({ "notes.md": "still nothing\n" });
@@ -128,23 +150,101 @@ describe("clawfleet check", function () {
     assert.deepEqual(inWords(stackOf(report, "dev").changes), []);
   });
 
-  it("tells adds, changes, replacements and lost data by the state, and findings with file and line", async () => {
+  it("tells adds, changes, replacements and stateful objects by the state, and findings with file and line", async () => {
     writeFiles({
       "overlays/environment/dev.yaml": DEV_CHANGE,
-      "overlays/environment/prod.yaml": `gateway:\n  resources: { requestsMemory: 1280Mi }\n`,
+      "overlays/environment/prod.yaml": "gateway:\n  resources: { requestsMemory: 1280Mi }\n",
       "overlays/cluster/check-us.yaml": "# by mistake\nretain: false\n",
     });
     const { code, report, output } = await check("--base-checkpoint", checkpoints);
     assert.equal(code, 9, output);
     const dev = stackOf(report, "dev");
     assert.equal(dev.base, "checkpoint");
+    assert.deepEqual(dev.reasons, ["overlays/environment/dev.yaml"]);
+    assert.deepEqual(inWords(dev.changes), DEV_CHANGES);
+    const claim = dev.changes.find(({ name }) => name === "check-eu-gateway-state");
+    assert.deepEqual(claim?.replacePaths, ["spec.storageClassName"]);
+    assert.deepEqual(dev.findings, []);
+
+    // There is no state of prod, so what it renders is compared.
+    const prod = stackOf(report, "prod");
+    assert.equal(prod.base, "rendered");
+    assert.deepEqual(
+      prod.changes.map(({ op, name, paths, replacement }) => [op, name, paths, replacement]),
+      [
+        [
+          "update",
+          "check-us/check-us-gateway",
+          ["spec.template.spec.containers[0].resources.requests.memory"],
+          "undecided",
+        ],
+      ],
+    );
+    assert.deepEqual(
+      prod.findings.map(({ level, policy, path, cell, file, line }) => [level, policy, path, cell, file, line]),
+      [["mandatory", "state-kept", "retain", "check-us", "overlays/cluster/check-us.yaml", 2]],
+    );
+  });
+
+  it("compares with the base revision on an embedded cluster, where that is asked for", async () => {
+    const { code, report, output } = await check("--stack", "dev", "--base", "cluster");
+    assert.equal(code, 0, output);
+    const dev = stackOf(report, "dev");
+    assert.equal(dev.base, "cluster");
+    assert.deepEqual(inWords(dev.changes), DEV_CHANGES);
+  });
+
+  it("ends with 6 when a cluster that was asked for does not answer, and with 2 for a mistake", async () => {
+    const kubeconfig = join(fleet.folder, "nowhere.yaml");
+    const cluster = { name: "nowhere", cluster: { server: "https://127.0.0.1:9" } };
+    const context = { name: "nowhere", context: { cluster: "nowhere", user: "nobody" } };
+    const user = { name: "nobody", user: { token: CANARY } };
+    writeFileSync(kubeconfig, stringify({ clusters: [cluster], contexts: [context], users: [user] }));
+    process.env.KUBECONFIG = kubeconfig;
+    try {
+      const unreached = await check("--stack", "prod", "--with-clusters");
+      assert.equal(unreached.code, 6, unreached.output);
+      assert.equal(stackOf(unreached.report, "prod").failure?.class, "Unreachable");
+    } finally {
+      delete process.env.KUBECONFIG;
+    }
+    writeFiles({ "overlays/cluster/check-us.yaml": "retian: true\n" });
+    const mistaken = await check();
+    assert.equal(mistaken.code, 2, mistaken.output);
+    assert.match(mistaken.output, /overlays\/cluster\/check-us.yaml:1: retian: unknown key; did you mean retain\?/);
+    writeFiles({ "overlays/cluster/check-us.yaml": "retain: true\n" });
+  });
+
+  it("audits an exported state, each environment by its own level", async () => {
+    const exported = join(checkpoints, "dev.json");
+    const passed = await clawfleet("audit", "dev", "--folder", repository, "--state", exported, "--json");
+    assert.equal(passed.code, 0, passed.output);
+    const tampered = join(fleet.folder, "tampered.json");
+    const image = catalogueImage("openclaw-gateway").digest;
+    const text = readFileSync(exported, "utf8");
+    assert.ok(text.includes(`@${image}`));
+    writeFileSync(tampered, text.replaceAll(`@${image}`, ""));
+    const failed = await clawfleet("audit", "prod", "--folder", repository, "--state", tampered, "--json");
+    assert.equal(failed.code, 9, failed.output);
+    const [finding] = stackOf(failed.report, "prod").findings;
+    assert.deepEqual(
+      [finding?.level, finding?.policy, finding?.name],
+      ["mandatory", "images-pinned", "check-eu-gateway"],
+    );
+  });
+
+  it("stops on Ctrl-C", async () => {
+    const child = spawn(process.execPath, [MAIN, "check", "--folder", repository, "--changed-since", "main"], {
+      stdio: "ignore",
+    });
+    const ended = once(child, "exit");
+    while (leftovers().length < 2) await sleep(50);
+    child.kill("SIGINT");
+    assert.deepEqual(await ended, [130, null]);
   });
 
   it("leaves nothing behind", () => {
-    assert.deepEqual(
-      readdirSync(tmpdir()).filter((name) => /^clawfleet-(check|base)-/.test(name)),
-      [],
-    );
+    assert.deepEqual(leftovers(), []);
     assert.equal(git("worktree", "list").trim().split("\n").length, 1);
   });
 });

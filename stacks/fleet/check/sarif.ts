@@ -67,7 +67,7 @@ export function sarifOf(report: Report): SarifLog {
       ruleIndex: ids.indexOf(finding.policy),
       level: LEVELS[finding.level],
       message: { text: textOf(finding) },
-      locations: place(finding.file ?? inventory, finding.line ?? 1),
+      locations: finding.file === undefined ? place(inventory, 1) : place(finding.file, finding.line ?? 1),
       partialFingerprints: {
         "clawfleet/v1": [finding.policy, finding.type, finding.path, finding.file ?? finding.name].join("|"),
       },

@@ -103,12 +103,13 @@ function writeFleet(folder: string): void {
     write(`overlays/region/region-${n}.yaml`, { scheduling: { nodeSelector: { region: n } } });
   for (const n of numbers(TENANTS))
     write(`overlays/tenant/tenant-${n}.yaml`, {
+      entry: { host: `t${n}.example.com` },
       tenancy: { appTeamGroups: [`group-${n}`], quota: { pods: 50 } },
       modelProxy: { agents: { main: { rpm: 60 } } },
     });
   for (const n of numbers(CLUSTERS))
     write(`overlays/cluster/cluster-${n}.yaml`, {
-      entry: { host: `c${n}.example.com`, ingress: { preset: "alb-internal" }, proxy: { cidrs: ["10.0.0.0/20"] } },
+      entry: { ingress: { preset: "alb-internal" }, proxy: { cidrs: ["10.0.0.0/20"] } },
       gateway: { egress: numbers(10).map((m) => ({ cidr: `203.0.113.${m}/32`, ports: [443] })) },
     });
 }

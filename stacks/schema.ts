@@ -38,9 +38,12 @@ export type CellConfig = Configured<Omit<AgentStackArgs, FromElsewhere>>;
 /** The type whose values are secrets. */
 export const SECRET_TYPE = "SecretOptions";
 
+const [text, flag, count] = [z.string(), z.boolean(), z.int()];
+
 /** Builds schemas from the components' own; the types that they share are built once, and only when they are needed. */
 class Builder {
   private readonly built = new Map<string, z.ZodType>();
+  private readonly optional = new Map<z.ZodType, z.ZodType>();
 
   /**
    * @param layer whether everything may be left out, and be null, as in a layer that others complete.
@@ -58,7 +61,7 @@ class Builder {
       Object.fromEntries(
         Object.entries(properties).map(([key, property]) => {
           const value = this.value(property, formats[key], itemFormats[key]);
-          const possible = this.layer ? value.nullish() : property.optional ? value.optional() : value;
+          const possible = this.layer || property.optional ? this.possible(value) : value;
           const { description } = property;
           return [key, this.described && description !== undefined ? possible.describe(description) : possible];
         }),
@@ -75,13 +78,21 @@ class Builder {
       return z.array(items === undefined ? z.unknown() : (this.complete ?? this).value(items, itemFormat));
     if (type === "object") {
       const value = additionalProperties === undefined ? z.unknown() : this.value(additionalProperties);
-      return z.record(z.string(), this.layer ? value.nullish() : value);
+      return z.record(text, this.layer ? this.possible(value) : value);
     }
     if (format !== undefined) return format;
-    if (type === "boolean") return z.boolean();
+    if (type === "boolean") return flag;
     // Every number among our options counts something; the few that do not have a format.
-    if (type === "number") return z.int();
-    return z.string();
+    return type === "number" ? count : text;
+  }
+
+  /** What may be left out. One for each value: there are hundreds of plain ones, and to make a schema takes longer than to use it. */
+  private possible(value: z.ZodType): z.ZodType {
+    const known = this.optional.get(value);
+    if (known !== undefined) return known;
+    const possible = this.layer ? value.nullish() : value.optional();
+    this.optional.set(value, possible);
+    return possible;
   }
 
   private referred({ name: typeName, spec }: NonNullable<ReturnType<typeof referredType>>): z.ZodType {

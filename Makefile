@@ -1,7 +1,7 @@
 # ClawFleet. `make up` and `make test` do all of their own set-up.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up preview down open render env doctor clusters clusters-down images-check test bench policy build lint format schema
+.PHONY: help up preview down open render env doctor clusters clusters-down images-check test test-faults bench policy build lint format schema
 
 STACK ?= dev
 CLI := node dist/cli/main.js
@@ -54,6 +54,9 @@ images-check: build ## check every pinned tag against its registry
 test: build ## run every test: unit, mocks, contract (real programs), engine (real clusters)
 	@npm run --silent lint && npm run --silent format:check
 	@node dist/test/run.js
+
+test-faults: build ## kill, starve and cut off rollouts on real clusters: half an hour; KILLS=50
+	@KILLS=$(or $(KILLS),50) node dist/test/run.js faults
 
 policy: build ## preview the dev stack under the policy pack
 	@$(CLI) local preview --stack $(STACK) --policy

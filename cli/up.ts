@@ -1,4 +1,6 @@
+import { createRequire } from "node:module";
 import { freemem } from "node:os";
+import { join } from "node:path";
 import { ValidationFailed } from "../components/errors";
 import { cellRollout, type RolloutPulumi } from "../stacks/fleet/rollout/cell-rollout";
 import { systemClock } from "../stacks/fleet/rollout/clock";
@@ -60,6 +62,7 @@ export async function executeRun(
   { json = false, clearLocks = false, previewAll = false, env = process.env }: ExecuteFlags,
   interruption: AbortSignal,
 ): Promise<void> {
+  assertBuilt();
   // Found, or built, and laid out once, before anything is rolled out.
   const pulumi = await openPulumi(env);
   const terminated = new AbortController();
@@ -99,6 +102,18 @@ export async function executeRun(
     await concludeRun(folder, progress);
   }
   report(state.run, result, state.rollbackOf !== undefined);
+}
+
+/** As stacks/entry.js checks for each stack: before the run, rather than in every one of its cells. */
+function assertBuilt(): void {
+  const { isFresh } = createRequire(__filename)(join(projectRoot, "stacks", "build-stamp.js")) as {
+    isFresh: (root: string) => boolean;
+  };
+  if (!isFresh(projectRoot))
+    throw new ValidationFailed({
+      what: "the compiled program in dist/ is missing or older than its sources",
+      fix: "run `make build` (or `npm run build`)",
+    });
 }
 
 function report(run: string, { outcome, failure, message }: RunResult, isRollback: boolean): void {

@@ -9,6 +9,8 @@ import { clusterTools, ensureManifests, ensureTools, pulumiTools, testTools } fr
 
 /** Fast ones first: a typing error should not wait for a cluster. */
 const SUITES = ["unit", "mocks", "policy", "contract", "engine"];
+/** Suites that start clusters; `faults` takes long, and is run when it is named. */
+const WITH_CLUSTERS = ["engine", "faults"];
 
 /** Debian packages that the contract tests start programs of. */
 const DEBIAN_PACKAGES = [["chromium-headless-shell", "socat"], ["squid", "squid-langpack"], ["nats-server"]];
@@ -28,7 +30,7 @@ async function prepare(suites: string[]): Promise<void> {
     });
   // Builds want processors, and packages the network.
   const builds = async () => {
-    if (suites.includes("engine")) {
+    if (suites.some((suite) => WITH_CLUSTERS.includes(suite))) {
       await ensureTools([...pulumiTools, ...clusterTools, "kubectl"]);
       await ensureManifests();
     }

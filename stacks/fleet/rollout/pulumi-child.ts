@@ -35,13 +35,13 @@ export function isSafe(line: string): boolean {
 function main(file: string): void {
   const spec = childSpec.parse(JSON.parse(readFileSync(file, "utf8")));
   const output = openSync(spec.output, "a", 0o600);
+  // The first one asks Pulumi to finish what it is at; it takes a second one as an order to stop at once.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   const child = spawn(spec.cli, spec.args, { cwd: spec.cwd, stdio: ["ignore", "pipe", "pipe"] });
   if (child.pid !== undefined) {
     const identity: ProcessIdentity = { pid: child.pid, started: startTimeOf(child.pid) ?? "" };
     writeWhole(spec.processFile, JSON.stringify(identity));
   }
-  // The first one asks Pulumi to finish what it is at; it takes a second one as an order to stop at once.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   const write = (line: string) => {
     if (!isSafe(line)) return;
     try {

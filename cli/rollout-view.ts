@@ -27,7 +27,9 @@ export async function openRolloutView(
     const listener: Listener = (event) => void process.stdout.write(`${JSON.stringify(event)}\n`);
     return { listener, close: () => undefined };
   }
-  if (stream.isTTY && env.CI === undefined && env.TERM !== "dumb") return liveTable(stream);
+  // A terminal that does not know its size says 0.
+  const drawable = stream.isTTY && stream.columns > 0 && stream.rows > 0 && env.TERM !== "dumb";
+  if (drawable && env.CI === undefined) return liveTable(stream);
   const listener: Listener = (event) => {
     const line = plainLine(event);
     if (line !== undefined) stream.write(`${line}\n`);

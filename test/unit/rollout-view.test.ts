@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
+import { openRolloutView } from "../../cli/rollout-view";
 import { eventSchema } from "../../stacks/fleet/rollout/events";
 import { plainLine } from "../../stacks/fleet/rollout/view/lines";
 import { cellsOf, phaseOf, recordOf, remainingMs } from "../../stacks/fleet/rollout/view/record";
@@ -169,5 +171,63 @@ describe("plain lines", () => {
 
   it("write durations for people", () => {
     assert.deepEqual([0, 850, 59_400, 245_000, 7_500_000].map(duration), ["0s", "1s", "59s", "4m 05s", "2h 05m"]);
+  });
+});
+
+describe("the view of a rollout", () => {
+  /** A terminal, or what takes its place, that keeps what was written to it. */
+  class Screen extends Writable {
+    readonly columns = 80;
+    readonly rows = 24;
+    text = "";
+    constructor(readonly isTTY: boolean) {
+      super();
+    }
+    hasColors(): boolean {
+      return false;
+    }
+    override _write(chunk: Buffer, _: string, done: () => void): void {
+      this.text += chunk.toString();
+      done();
+    }
+  }
+  const show = async (isTTY: boolean, env: NodeJS.ProcessEnv) => {
+    const screen = new Screen(isTTY);
+    const view = await openRolloutView(false, screen as unknown as NodeJS.WriteStream, env);
+    for (const event of failedRun()) view.listener(event);
+    view.close();
+    return screen.text;
+  };
+
+  it("is a table on a terminal, whose last picture stays", async () => {
+    const text = await show(true, {});
+    assert.match(stripVTControlCharacters(text), /failed · 3\/3 cells · 33s\nwave canary[^]*wave rest[^]*eu-globex/);
+  });
+
+  it("is plain lines in CI and without a terminal, with nothing for terminals in them", async () => {
+    const lines = failedRun().flatMap((event) => plainLine(event) ?? []);
+    for (const [isTTY, env] of [
+      [false, {}],
+      [true, { CI: "true" }],
+      [true, { TERM: "dumb" }],
+    ] as const)
+      assert.equal(await show(isTTY, env), lines.map((line) => `${line}\n`).join(""));
+  });
+
+  it("is the events themselves with --json, a line each", async () => {
+    const written: string[] = [];
+    const write = process.stdout.write.bind(process.stdout);
+    process.stdout.write = (chunk: string | Uint8Array) => written.push(chunk.toString()) > 0;
+    try {
+      const view = await openRolloutView(true);
+      for (const event of failedRun()) view.listener(event);
+      view.close();
+    } finally {
+      process.stdout.write = write;
+    }
+    assert.deepEqual(
+      written.map((line) => JSON.parse(line) as unknown),
+      failedRun(),
+    );
   });
 });

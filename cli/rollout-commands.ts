@@ -2,6 +2,10 @@ import type { Command } from "commander";
 import type { PlanOptions } from "./plan";
 import type { ExecuteFlags } from "./up";
 
+interface Json {
+  json?: boolean;
+}
+
 /** Adds the commands that plan rollouts, execute and control them. Each loads its modules when it runs. */
 export function addRolloutCommands(program: Command, signal: AbortSignal): void {
   const withCells = (command: Command) =>
@@ -33,19 +37,23 @@ export function addRolloutCommands(program: Command, signal: AbortSignal): void 
     );
   const onRun = (name: string, description: string) =>
     program.command(name).description(description).argument("<run>", "the run's id, for example r00012");
-  onRun("pause", "let a run finish what it is at, and start nothing else").action(async (run: string) => {
-    (await import("./rollout-control.js")).pause(run);
-  });
+  const controlling = (name: string, description: string) =>
+    onRun(name, description).option("--json", "machine-readable output");
+  controlling("pause", "let a run finish what it is at, and start nothing else").action(
+    async (run: string, { json = false }: Json) => {
+      (await import("./rollout-control.js")).pause(run, json);
+    },
+  );
   executing(onRun("resume", "go on with a run that was paused, interrupted or killed")).action(
     async (run: string, flags: ExecuteFlags) => (await import("./up.js")).resume(run, flags, signal),
   );
-  onRun("abort", "cancel what a run is at, and end it").action(async (run: string) =>
-    (await import("./rollout-control.js")).abort(run, signal),
+  controlling("abort", "cancel what a run is at, and end it").action(async (run: string, { json = false }: Json) =>
+    (await import("./rollout-control.js")).abort(run, json, signal),
   );
-  onRun("approve", "approve a wave that waits for it")
+  controlling("approve", "approve a wave that waits for it")
     .argument("<wave>", "the wave's name")
-    .action(async (run: string, wave: string) => {
-      (await import("./rollout-control.js")).approve(run, wave);
+    .action(async (run: string, wave: string, { json = false }: Json) => {
+      (await import("./rollout-control.js")).approve(run, wave, json);
     });
   executing(
     onRun("rollback", "take a run back: its cells get what they were last healthy with, in reverse order"),

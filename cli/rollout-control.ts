@@ -23,32 +23,50 @@ function openRun(id: string): { folder: RunFolder; state: RunState; control: Con
   return { folder, state, control: new Control(folder.control) };
 }
 
+/** Tells what a command asked a run for: in words, or as JSON for machines. */
+function told(json: boolean, request: { run: string; asked: string; wave?: string }, words: string): void {
+  if (json) process.stdout.write(`${JSON.stringify(request)}\n`);
+  else progress(words);
+}
+
 /** Asks a run to start no further cell. */
-export function pause(id: string): void {
+export function pause(id: string, json: boolean): void {
   const { control } = openRun(id);
   control.pause(whoAmI());
-  progress(`run ${id}: what runs is finished, nothing else is started until: clawfleet resume ${id}`);
+  told(
+    json,
+    { run: id, asked: "pause" },
+    `run ${id}: what runs is finished, nothing else is started until: clawfleet resume ${id}`,
+  );
 }
 
 /** Cancels what runs and ends the run; one that nobody executes is ended at once. */
-export async function abort(id: string, signal: AbortSignal): Promise<void> {
+export async function abort(id: string, json: boolean, signal: AbortSignal): Promise<void> {
   const { folder, control } = openRun(id);
   const holder = folder.runningHolder();
   if (holder !== undefined) {
     control.abort(whoAmI());
-    progress(`run ${id}: the process ${String(holder.pid)} cancels what it is at, and ends`);
+    told(
+      json,
+      { run: id, asked: "abort" },
+      `run ${id}: the process ${String(holder.pid)} cancels what it is at, and ends`,
+    );
     return;
   }
   const stateFolder = stateLayout().folder;
   await abandonRun(id, { stateFolder, listeners: [], clock: systemClock, log: progress, signal });
-  progress(`run ${id}: ended; what it had begun is completed by the next rollout of these cells`);
+  told(
+    json,
+    { run: id, asked: "abort" },
+    `run ${id}: ended; what it had begun is completed by the next rollout of these cells`,
+  );
 }
 
 /**
  * Approves a wave.
  * @throws NotFound for a wave that needs none.
  */
-export function approve(id: string, wave: string): void {
+export function approve(id: string, wave: string, json: boolean): void {
   const { state, control } = openRun(id);
   const planned = state.plan.waves.find(({ name }) => name === wave);
   const when = planned?.approval.find((each) => !state.approvals.has(`${wave} ${each}`));
@@ -61,7 +79,7 @@ export function approve(id: string, wave: string): void {
     });
   }
   control.approve(wave, when, whoAmI());
-  progress(`run ${id}: wave ${wave} (${when}) approved`);
+  told(json, { run: id, asked: `approval ${when}`, wave }, `run ${id}: wave ${wave} (${when}) approved`);
 }
 
 /** Takes a run back: every cell that it touched gets what made it healthy before. */

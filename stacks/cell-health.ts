@@ -8,9 +8,21 @@ interface Workload {
 }
 
 /** The same of a Pod. */
-interface Pod {
-  metadata: { deletionTimestamp?: string; ownerReferences?: { kind: string }[] };
-  status?: { conditions?: { type: string; lastTransitionTime?: string | null }[] };
+export interface Pod {
+  metadata: { name: string; uid: string; deletionTimestamp?: string; ownerReferences?: { kind: string }[] };
+  spec?: { nodeName?: string };
+  status?: {
+    phase?: string;
+    conditions?: { type: string; lastTransitionTime?: string | null }[];
+    containerStatuses?: ContainerStatus[];
+    initContainerStatuses?: ContainerStatus[];
+  };
+}
+
+interface ContainerStatus {
+  name: string;
+  restartCount?: number;
+  state?: { waiting?: { reason?: string } };
 }
 
 /** The workloads of a cell, as its API server has them. */

@@ -172,7 +172,7 @@ describe("a rollout on real API servers", function () {
     assert.match(ends.wrong?.message ?? "", /another cluster/);
     assert.equal(ends.gone?.class, "Unreachable");
     assert.equal(ends["solo-stuck"]?.class, "Unhealthy", ends["solo-stuck"]?.message);
-    assert.match(ends["solo-stuck"]?.message ?? "", /StatefulSet solo-stuck-gateway: 0 of 1.*Pending/);
+    assert.match(ends["solo-stuck"]?.message ?? "", /StatefulSet solo-stuck-gateway has 0 of 1.*Pending/);
     const retried = cli.events(cli.lastRun()).flatMap((event) => (event.type === "cellRetried" ? [event.cell] : []));
     assert.deepEqual(retried, ["gone"]);
     assert.deepEqual(cli.leftovers(), []);

@@ -8,7 +8,7 @@ const workload = (status: object, name = "eu-gateway") => ({
   status: { ...READY, ...status },
 });
 const pod = (at: string, kind = "StatefulSet", deletionTimestamp?: string) => ({
-  metadata: { ownerReferences: [{ kind }], deletionTimestamp },
+  metadata: { name: "eu-0", uid: "u", ownerReferences: [{ kind }], deletionTimestamp },
   status: {
     conditions: [
       { type: "PodScheduled", lastTransitionTime: "2031-01-01T00:00:00Z" },

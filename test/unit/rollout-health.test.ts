@@ -58,9 +58,9 @@ describe("the health gate", () => {
   });
 
   const unready: [string, object, RegExp][] = [
-    ["the generation before", { ...READY, observedGeneration: 1 }, /has not seen the last change/],
-    ["Pods of the revision before", { ...READY, updatedReplicas: 0 }, /0 of 1 updated and Ready/],
-    ["no Ready Pod", { ...READY, readyReplicas: 0 }, /0 of 1 updated and Ready/],
+    ["the generation before", { ...READY, observedGeneration: 1 }, /has not been looked at since its change/],
+    ["Pods of the revision before", { ...READY, updatedReplicas: 0 }, /0 of 1 Pods updated/],
+    ["no Ready Pod", { ...READY, readyReplicas: 0 }, /0 of 1 Pods Ready/],
   ];
   for (const [what, status, message] of unready)
     it(`does not pass ${what}`, async () => {
@@ -100,7 +100,7 @@ describe("the health gate", () => {
     });
     await assert.rejects(waitUntilHealthy(await open(), AT, gate(late.signal)), (error) => {
       assert.ok(error instanceof Unhealthy, String(error));
-      assert.match(error.message, /cell eu: StatefulSet eu-gateway: 0 of 1[^]*Fix: /);
+      assert.match(error.message, /cell eu: StatefulSet eu-gateway has 0 of 1[^]*Fix: /);
       return true;
     });
   });

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Unhealthy } from "../../../components/errors";
+import { cellHealth, readWorkloads, type Pod } from "../../cell-health";
 import type { ClusterConnection } from "../../cluster-connection";
 import type { Clock } from "./clock";
 
@@ -7,37 +8,7 @@ import type { Clock } from "./clock";
  * Our own gate: what Pulumi waited for is what it wrote, once. This looks at all workloads of the cell, as they are now.
  */
 
-const metadata = z.object({ name: z.string(), uid: z.string(), generation: z.number().default(0) });
-const count = z.number().default(0);
-
-const workload = z.object({
-  metadata,
-  spec: z.object({ replicas: z.number().default(1) }),
-  status: z
-    .object({ observedGeneration: count, replicas: count, updatedReplicas: count, readyReplicas: count })
-    .partial()
-    .default({}),
-});
-const containerStatus = z.object({
-  name: z.string(),
-  restartCount: count,
-  state: z.object({ waiting: z.object({ reason: z.string().default("") }).optional() }).default({}),
-});
-const pod = z.object({
-  metadata,
-  spec: z.object({ nodeName: z.string().optional() }),
-  status: z
-    .object({
-      phase: z.string().default("Unknown"),
-      containerStatuses: z.array(containerStatus).default([]),
-      initContainerStatuses: z.array(containerStatus).default([]),
-    })
-    .prefault({}),
-});
-const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const node = z.object({ metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }) });
-
-type Pod = z.infer<typeof pod>;
 
 /** A cell on its cluster. */
 export interface CellLocation {
@@ -57,58 +28,40 @@ export interface Health {
 
 /**
  * Looks at a cell's workloads.
- * @throws Unhealthy for a cell without any, and what ClusterConnection throws.
+ * @throws what ClusterConnection throws.
  */
 export async function look(reader: ClusterConnection, { cell, namespace }: CellLocation): Promise<Health> {
-  const query = `?labelSelector=${encodeURIComponent(`app.kubernetes.io/instance=${cell}`)}`;
-  const below = (group: string, kind: string) => `${group}/namespaces/${namespace}/${kind}${query}`;
-  const [deployments, statefulSets, pods] = await Promise.all([
-    reader.get(below("/apis/apps/v1", "deployments")),
-    reader.get(below("/apis/apps/v1", "statefulsets")),
-    reader.get(below("/api/v1", "pods")),
-  ]);
-  const workloads = [
-    ...listOf(workload)
-      .parse(deployments)
-      .items.map((item) => ({ kind: "Deployment", item })),
-    ...listOf(workload)
-      .parse(statefulSets)
-      .items.map((item) => ({ kind: "StatefulSet", item })),
-  ];
-  const listed = listOf(pod).parse(pods).items;
-  const unready = workloads.flatMap(({ kind, item }) => {
-    const { generation, name } = item.metadata;
-    const { replicas } = item.spec;
-    const { observedGeneration = 0, updatedReplicas = 0, readyReplicas = 0 } = item.status;
-    if (observedGeneration < generation) return [`${kind} ${name}: its controller has not seen the last change`];
-    // A StatefulSet whose Pods are all of the new revision leaves updatedReplicas out when it was just created.
-    if (Math.min(updatedReplicas, readyReplicas) >= replicas) return [];
-    const of = `${String(Math.min(updatedReplicas, readyReplicas))} of ${String(replicas)}`;
-    const why = waitingOf(listed.filter((each) => each.metadata.name.startsWith(`${name}-`)));
-    return [`${kind} ${name}: ${of} updated and Ready${why}`];
-  });
-  const none = workloads.length === 0 ? [`namespace ${namespace} has no workload of the cell`] : [];
-  return { problems: [...none, ...unready], restarts: restartsOf(listed) };
+  const workloads = await readWorkloads(reader, namespace, cell);
+  const names = [...workloads.controllers.keys()];
+  const problems = names.flatMap((name) =>
+    cellHealth([name], workloads).problems.map((problem) => {
+      const prefix = `${name.split(" ")[1] ?? name}-`;
+      return `${problem}${waitingOf(workloads.pods.filter(({ metadata }) => metadata.name.startsWith(prefix)))}`;
+    }),
+  );
+  const none = names.length === 0 ? [`namespace ${namespace} has no workload of the cell`] : [];
+  return { problems: [...none, ...problems], restarts: restartsOf(workloads.pods) };
 }
 
 function waitingOf(pods: readonly Pod[]): string {
-  const reasons = pods.flatMap(({ metadata: { name }, status }) =>
-    [...status.initContainerStatuses, ...status.containerStatuses].flatMap(({ name: container, state }) =>
-      state.waiting === undefined ? [] : [`${name}/${container}: ${state.waiting.reason}`],
-    ),
+  const reasons = pods.flatMap(
+    ({ metadata: { name }, status: { initContainerStatuses = [], containerStatuses = [] } = {} }) =>
+      [...initContainerStatuses, ...containerStatuses].flatMap(({ name: container, state }) =>
+        state?.waiting === undefined ? [] : [`${name}/${container}: ${state.waiting.reason ?? "waiting"}`],
+      ),
   );
   const pending = pods
-    .filter(({ status }) => status.phase === "Pending")
-    .map(({ metadata: { name } }) => `${name} is Pending`);
+    .filter(({ status }) => status?.phase === "Pending")
+    .map(({ metadata }) => `${metadata.name} is Pending`);
   const [reason = pods.length === 0 ? "there is no Pod" : undefined] = [...reasons, ...pending];
   return reason === undefined ? "" : ` (${reason})`;
 }
 
 function restartsOf(pods: readonly Pod[]): Map<string, number> {
   return new Map(
-    pods.flatMap(({ metadata: { name, uid }, status }) =>
-      status.containerStatuses.map(
-        (container) => [`${name} ${uid} ${container.name}`, container.restartCount] as const,
+    pods.flatMap(({ metadata: { name, uid }, status: { containerStatuses = [] } = {} }) =>
+      containerStatuses.map(
+        ({ name: container, restartCount = 0 }) => [`${name} ${uid} ${container}`, restartCount] as const,
       ),
     ),
   );
@@ -137,11 +90,9 @@ export async function gatewayHealth(
   reader: ClusterConnection,
   { cell, namespace, service }: CellLocation,
 ): Promise<GatewayHealth> {
-  const selector = `app.kubernetes.io/instance=${cell},app.kubernetes.io/component=gateway`;
-  const pods = listOf(pod).parse(
-    await reader.get(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`),
-  ).items;
-  const nodeName = pods.find(({ spec }) => spec.nodeName !== undefined)?.spec.nodeName;
+  const selector = encodeURIComponent(`app.kubernetes.io/instance=${cell},app.kubernetes.io/component=gateway`);
+  const pods = (await reader.get(`/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`)) as { items: Pod[] };
+  const nodeName = pods.items.find(({ spec }) => spec?.nodeName !== undefined)?.spec?.nodeName;
   if (nodeName === undefined) return { state: "unchecked", why: "the gateway has no Pod on a node" };
   const simulated = await reader.ask(`/api/v1/nodes/${nodeName}`);
   if (simulated.status === 200 && isSimulated(simulated.body))

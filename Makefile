@@ -1,7 +1,7 @@
 # ClawFleet. `make up` and `make test` do all of their own set-up.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up preview down open render env doctor clusters clusters-down images-check test test-faults bench policy build lint format schema
+.PHONY: help up preview down open render env doctor clusters clusters-down images-check test test-faults bench bench-fleet policy build lint format schema
 
 STACK ?= dev
 CLI := node dist/cli/main.js
@@ -63,6 +63,9 @@ policy: build ## preview the dev stack under the policy pack
 
 bench: build ## measure against helm and kubectl on the same clusters; writes bench/latest.json
 	@node dist/bench/main.js
+
+bench-fleet: build ## measure rollouts of 50 cells on 4 local clusters; takes most of an hour
+	@node dist/bench/fleet.js
 
 schema: build ## extract the component package's schema.json again
 	@npm run --silent schema

@@ -12,12 +12,14 @@ export interface Command {
   args: readonly string[];
   cwd: string;
   env: NodeJS.ProcessEnv;
+  /** How long it may take. Default: 300. */
+  timeoutSeconds?: number;
 }
 
 const SAMPLE_MILLISECONDS = 20;
 /** Linux counts processor time in hundredths of a second, on every architecture (USER_HZ). */
 const TICKS_PER_SECOND = 100;
-const TIMEOUT_MILLISECONDS = 300_000;
+const TIMEOUT_SECONDS = 300;
 
 /**
  * Runs a command to its end and measures it with everything that it starts.
@@ -36,7 +38,7 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
     stdio: ["ignore", "pipe", "pipe"],
     signal,
     killSignal: "SIGINT",
-    timeout: TIMEOUT_MILLISECONDS,
+    timeout: (command.timeoutSeconds ?? TIMEOUT_SECONDS) * 1000,
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr])

@@ -33,6 +33,8 @@ export interface PodGroup {
   component: string;
   namespace: string;
   labels: Record<string, string>;
+  /** The addresses of its Pods, where they are known: a range of a policy may hold them. Default: none. */
+  addresses?: string[];
 }
 
 /** Who may open a connection to whom. Ports are written like `4000/TCP`; `any` is every port. */
@@ -137,7 +139,7 @@ function portsOf({ ports }: Rule): string[] {
 }
 
 function matchesPod(peer: Peer, namespace: string, pod: PodGroup): boolean {
-  if (peer.ipBlock !== undefined) return false; // Pods are addressed by selectors; their addresses change
+  if (peer.ipBlock !== undefined) return (pod.addresses ?? []).some((address) => matchesAddress(peer, address));
   const sameNamespace =
     peer.namespaceSelector === undefined
       ? pod.namespace === namespace

@@ -160,17 +160,26 @@ export async function openCluster(
   timeoutMs: number = TIMEOUT_MS,
 ): Promise<ClusterConnection> {
   const where = `cluster ${id} (context ${address.context})`;
-  const { url, options } = await connection(address, where, timeoutMs);
-  const at = (path: string) => new URL(url.pathname.replace(/\/$/, "") + path, url);
-  return {
-    get: (path) => read(at(path), options, where, timeoutMs),
-    ask: (path) => ask(at(path), options, where, timeoutMs),
+  let open = await connection(address, where, timeoutMs);
+  const askOnce = (path: string) => {
+    const { url, options } = open;
+    return ask(new URL(url.pathname.replace(/\/$/, "") + path, url), options, where, timeoutMs);
   };
+  const askAgain = async (path: string) => {
+    const answer = await askOnce(path);
+    if (answer.status !== 401 || !open.renewable) return answer;
+    // What a program gives lasts for minutes, and an update may take longer than that.
+    open = await connection(address, where, timeoutMs);
+    return askOnce(path);
+  };
+  return { get: async (path) => objectOf(await askAgain(path), path, where), ask: askAgain };
 }
 
 interface Connection {
   url: URL;
   options: RequestOptions;
+  /** Whether the credentials are from a program, which can be asked again. */
+  renewable: boolean;
 }
 
 async function connection(address: ClusterAddress, where: string, timeoutMs: number): Promise<Connection> {
@@ -190,7 +199,7 @@ async function connection(address: ClusterAddress, where: string, timeoutMs: num
   }
   const url = serverUrl(cluster, kubeconfig);
   if (cluster.proxyUrl !== undefined || user.authProvider) {
-    return { url, options: await completeOptions(address) };
+    return { url, options: await completeOptions(address), renewable: false };
   }
   const file = (path: string | undefined) => readReferenced(kubeconfig, path);
   const decoded = (data: string | undefined) => (data ? Buffer.from(data, "base64") : undefined);
@@ -202,9 +211,9 @@ async function connection(address: ClusterAddress, where: string, timeoutMs: num
     key: decoded(user.keyData) ?? file(user.keyFile),
     headers: user.token ? { Authorization: `Bearer ${user.token}` } : {},
   };
-  if (!user.exec) return { url, options };
+  if (!user.exec) return { url, options, renewable: false };
   const credentials = await execCredentials(user.exec as ExecPlugin, kubeconfig, where, timeoutMs);
-  return { url, options: { ...options, ...credentials } };
+  return { url, options: { ...options, ...credentials }, renewable: true };
 }
 
 function serverUrl(cluster: Cluster, kubeconfig: string): URL {
@@ -307,14 +316,14 @@ async function ask(url: URL, options: RequestOptions, where: string, timeoutMs: 
   }
 }
 
-async function read(url: URL, options: RequestOptions, where: string, timeoutMs: number): Promise<unknown> {
-  const { status, body } = await ask(url, options, where, timeoutMs);
+/** What an answer holds; undefined for 404. */
+function objectOf({ status, body }: Answer, path: string, where: string): unknown {
   if (status === 404) return undefined;
-  if (status !== 200) throw refused(status, url.pathname, where);
+  if (status !== 200) throw refused(status, path, where);
   try {
     return JSON.parse(body) as unknown;
   } catch {
-    throw new Unreachable({ what: `what answers for ${url.pathname} is no API server`, where, fix: REACH_FIX });
+    throw new Unreachable({ what: `what answers for ${path} is no API server`, where, fix: REACH_FIX });
   }
 }
 

@@ -9,6 +9,7 @@ import { CellResources, cellState, recordedStates, type CellState, type Recorded
 import { locateCluster, openCluster, type ClusterAddress, type ClusterReader } from "./cluster-connection";
 import { cellsOf, defaultFolder, type Cell } from "./config";
 import { FleetError } from "../components/errors";
+import type { Cluster } from "./fleet/inventory";
 import { localCluster } from "./local-clusters";
 import { PROJECT } from "./fleet/stacks";
 import { preflight, type ClusterIdentity } from "./preflight";
@@ -128,36 +129,58 @@ function renderedPlaces(cells: Cell[], { cell: only, podCidrs }: Rendering): Pla
     }));
 }
 
+/** A cluster as all of the stack's cells on it find it: it is opened once. */
+interface ReachedCluster {
+  address: ClusterAddress;
+  podCidrs: string[];
+  expectedUid: string | undefined;
+  /** Undefined when it goes without the cluster. */
+  reader?: ClusterReader;
+}
+
 async function placeAll(cells: Cell[], folder: string): Promise<PlacedCell[]> {
-  const results = await Promise.allSettled(cells.map((cell) => place(cell, folder)));
+  const reached = new Map<string, Promise<ReachedCluster>>();
+  const reachOnce = (cluster: Cluster) => {
+    const known = reached.get(cluster.id) ?? reach(cluster, folder);
+    reached.set(cluster.id, known);
+    return known;
+  };
+  const results = await Promise.allSettled(cells.map(async (cell) => place(cell, await reachOnce(cell.cluster))));
   const errors = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
   const [first] = errors;
-  if (first instanceof FleetError && errors.length > 1) {
-    const others = errors.slice(1).map((error) => (error instanceof Error ? error.message : String(error)));
-    await pulumi.log.error(others.join("\n"));
+  if (first instanceof FleetError) {
+    const messages = new Set(errors.map((error) => (error instanceof Error ? error.message : String(error))));
+    messages.delete(first.message);
+    if (messages.size > 0) await pulumi.log.error([...messages].join("\n"));
   }
   if (first !== undefined)
     throw first instanceof Error ? first : new Error("a cluster's check failed", { cause: first });
-  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const placed = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const unchecked = new Map(
+    placed.flatMap(({ cell: { cluster }, identity }) =>
+      identity === undefined || cluster.embedded || cluster.uid !== undefined ? [] : [[cluster.id, identity.uid]],
+    ),
+  );
+  for (const [id, uid] of unchecked)
+    await pulumi.log.warn(`cluster ${id}: no uid in its config, so its identity is unchecked. Fix: add uid: ${uid}`);
+  return placed;
 }
 
-async function place(cell: Cell, folder: string): Promise<PlacedCell> {
-  const { cluster } = cell;
+async function reach(cluster: Cluster, folder: string): Promise<ReachedCluster> {
   const local = cluster.embedded ? localCluster(cluster.id) : undefined;
   const address = local ? { kubeconfig: local.kubeconfig, context: local.context } : locateCluster(cluster, folder);
   const podCidrs = cluster.podCidrs ?? (local ? [local.podCidr] : []);
+  const reached = { address, podCidrs, expectedUid: local?.uid ?? cluster.uid };
   if (pulumi.runtime.isDryRun() && process.env.CLAWFLEET_OFFLINE_PREVIEW === "1") {
     await pulumi.log.warn(
       `cluster ${cluster.id}: previewed without the cluster, its identity is unchecked (CLAWFLEET_OFFLINE_PREVIEW=1)`,
     );
-    return { cell, address, podCidrs };
+    return reached;
   }
-  const reader = await openCluster(address, cluster.id);
-  const identity = await preflight(cell, reader, local?.uid ?? cluster.uid);
-  if (local === undefined && cluster.uid === undefined) {
-    await pulumi.log.warn(
-      `cluster ${cluster.id}: no uid in its config, so its identity is unchecked. Fix: add uid: ${identity.uid}`,
-    );
-  }
-  return { cell, address, podCidrs, identity, reader };
+  return { ...reached, reader: await openCluster(address, cluster.id) };
+}
+
+async function place(cell: Cell, { address, podCidrs, expectedUid, reader }: ReachedCluster): Promise<PlacedCell> {
+  if (reader === undefined) return { cell, address, podCidrs };
+  return { cell, address, podCidrs, reader, identity: await preflight(cell, reader, expectedUid) };
 }

@@ -5,6 +5,8 @@ import { checkFleet } from "../../cli/config";
 import { projectRoot } from "../../cli/workspace";
 import { Environment } from "../../components/environment";
 import { presetFacts, EntryPreset } from "../../components/entry-presets";
+import { podGroups, type ArchitectureObject } from "../../engine/architecture";
+import { networkMatrix, type NetworkPolicyManifest } from "../../engine/network-matrix";
 import { cellArgs } from "../../stacks/cell-args";
 import { cellsOf, type Cell } from "../../stacks/config";
 import { readFleet } from "../../stacks/fleet/inventory";
@@ -63,6 +65,34 @@ describe("the fleets that ship", () => {
       recorder.get("kubernetes:apps/v1:StatefulSet", "mine-gateway");
     }
   });
+});
+
+describe("the example's tenants", () => {
+  for (const cluster of ["dev-eu", "stage-eu", "prod-eu", "prod-us"]) {
+    it(`cannot reach each other on ${cluster}, with every part that they have`, async () => {
+      const objects: ArchitectureObject[] = [];
+      for (const cell of cellsIn(EXAMPLE).filter((candidate) => candidate.cluster.id === cluster))
+        objects.push(...(await recorded(cell)).objects().map(({ inputs }) => inputs as unknown as ArchitectureObject));
+      const groups = podGroups(objects).map((group, index) => ({
+        ...group,
+        component: `${group.namespace} ${group.component}`,
+        // Some Pod's address of each, wherever the cluster takes them from: in the load balancer's range, too.
+        addresses: ["10.42.0", "10.20.0", "10.64.0"].map((network) => `${network}.${String(index + 1)}`),
+      }));
+      assert.equal(new Set(groups.map(({ namespace }) => namespace)).size, 2);
+      assert.ok(groups.length > 20);
+      const policies = objects.filter(({ kind }) => kind === "NetworkPolicy") as unknown as NetworkPolicyManifest[];
+      const tenantOf = (name: string) => name.split(" ")[0];
+      const connections = networkMatrix(policies, groups).filter(
+        ({ from, to }) => from.includes(" ") && /^\w+-\w+-(acme|globex) /.test(to) && from !== "outside",
+      );
+      assert.ok(connections.length > 20);
+      assert.deepEqual(
+        connections.filter(({ from, to }) => tenantOf(from) !== tenantOf(to)),
+        [],
+      );
+    });
+  }
 });
 
 describe("the example's prod", () => {

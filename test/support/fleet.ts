@@ -6,6 +6,9 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { ensureStack, openPulumi, type LocalPulumi } from "../../cli/pulumi";
 import { projectRoot } from "../../cli/workspace";
+import { accessOf } from "../../engine/clusters/cluster";
+import type { AdminAccess } from "../../engine/clusters/credentials";
+import { ClusterFolder } from "../../engine/clusters/state";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../../engine/clusters";
 import { clusterPrograms } from "./tools";
 
@@ -27,6 +30,7 @@ export interface KubernetesObject {
     resourceVersion: string;
     annotations?: Record<string, string>;
     labels?: Record<string, string>;
+    ownerReferences?: { kind: string; name: string }[];
   };
   spec?: Record<string, unknown>;
   status?: Record<string, unknown>;
@@ -161,6 +165,14 @@ export class TestFleet {
   /** The state as Pulumi keeps it, secrets encrypted. */
   state(stack: string): string {
     return readFileSync(join(this.folder, "backend", ".pulumi", "stacks", "clawfleet", `${stack}.json`), "utf8");
+  }
+
+  /** How to reach a cluster's API server as administrator. */
+  access(name: string): AdminAccess {
+    const cluster = this.clusters.find((candidate) => candidate.name === name);
+    const access = cluster && accessOf(new ClusterFolder(this.folder, name), Number(new URL(cluster.server).port));
+    if (access === undefined) throw new Error(`the cluster ${name} does not run`);
+    return access;
   }
 
   /** Runs kubectl and returns what it prints. */

@@ -48,6 +48,18 @@ describe("the network matrix", () => {
     assert.ok(found.includes("a > metadata address any"));
   });
 
+  it("lets a range in that holds the address of a Pod, whatever its namespace", () => {
+    const stranger = { ...group("s", "other"), addresses: ["10.20.0.7"] };
+    const sends = { ...policy("s", { egress: [{}] }), metadata: { name: "s", namespace: "other" } };
+    const receives = (cidr: string, except?: string[]) =>
+      policy("a", { ...select("a"), ingress: [{ from: [{ ipBlock: { cidr, except } }], ports: [port(80)] }] });
+    const reaches = (cidr: string, except?: string[]) =>
+      lines([defaultDeny, sends, receives(cidr, except)], [a, stranger]).includes("s > a 80/TCP");
+    assert.ok(reaches("10.20.0.0/20"));
+    assert.ok(!reaches("10.20.16.0/20"));
+    assert.ok(!reaches("10.0.0.0/8", ["10.20.0.0/16"]));
+  });
+
   it("reads address ranges with what is taken out of them", () => {
     const egress = (cidr: string, except?: string[]) =>
       lines([defaultDeny, policy("a", { ...select("a"), egress: [{ to: [{ ipBlock: { cidr, except } }] }] })], [a]);

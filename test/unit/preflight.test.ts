@@ -273,6 +273,25 @@ echo '{"status":{"token":"'"$PREFIX-$1"'"}}'`,
         await assert.rejects(openCluster(address, "eu"), /plugin, which fleet\.yaml names for credentials, failed/);
       });
 
+      it("are asked for again when they are not accepted any more", async () => {
+        const count = join(api.folder, "count");
+        writeFileSync(count, "");
+        plugin(`echo >>${count}; echo '{"status":{"token":"canary-'$(wc -l <${count} | tr -d ' ')'"}}'`);
+        const reader = await openCluster({ kubeconfig: api.kubeconfig, context: "dev" }, "dev-eu");
+        assert.deepEqual(await reader.get("/version"), HEALTHY["/version"]);
+        api.answers["/version"] = ({ headers }, response) =>
+          void (headers.authorization === "Bearer canary-2"
+            ? response.end(JSON.stringify(HEALTHY["/version"]))
+            : response.writeHead(401).end("{}"));
+        assert.deepEqual(await reader.get("/version"), HEALTHY["/version"]);
+        assert.deepEqual(
+          authorization(),
+          ["canary-1", "canary-1", "canary-2"].map((token) => `Bearer ${token}`),
+        );
+        api.answers["/version"] = 401;
+        await assert.rejects(reader.get("/version"), AuthExpired);
+      });
+
       it("are missing when it fails, and nothing that it printed is repeated", async () => {
         plugin("echo canary-stdout; echo canary-stderr >&2; exit 1");
         await refused(check(), AuthExpired, /\.\/plugin, which the kubeconfig names for credentials, failed/, /log in/);

@@ -130,10 +130,10 @@ export class FleetCells {
     });
   }
 
-  /** Does something for each cell, several at once; the results are in the order of the cells. */
-  async each<T>(cells: readonly FleetCell[], work: (cell: FleetCell) => Promise<T>): Promise<T[]> {
+  /** Does something for each of many, several at once; the results are in their order. */
+  async each<I, T>(items: readonly I[], work: (item: I) => Promise<T>): Promise<T[]> {
     const results: T[] = [];
-    const queue = [...cells.entries()];
+    const queue = [...items.entries()];
     const next = async (): Promise<void> => {
       for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
         this.signal.throwIfAborted();

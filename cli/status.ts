@@ -39,10 +39,13 @@ export async function statusOf(fleet: FleetCells, cells: readonly FleetCell[]): 
   const stacks = await fleet.existingStacks();
   const checks = readDriftChecks(fleet.pulumi.layout);
   const last = lastRollouts(runsOf(fleet.pulumi.layout).map(({ events }) => events));
+  // Cells can share a stack, which is asked once.
+  const wanted = [...new Set(cells.map((cell) => fleet.stackOf(cell)))].filter((stack) => stacks.has(stack));
+  const outputs = new Map(await fleet.each(wanted, async (stack) => [stack, await fleet.outputs(stack)] as const));
   return fleet.each(cells, async (cell) => {
     const stack = fleet.stackOf(cell);
     const { id, environment, cluster } = cell;
-    const output = stacks.has(stack) ? (await fleet.outputs(stack))[id] : undefined;
+    const output = outputs.get(stack)?.[id];
     const [drift, lastRollout] = [checks[id], last.get(id)];
     const known = {
       ...{ cell: id, environment, cluster: cluster.id, stack },

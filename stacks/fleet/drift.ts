@@ -40,21 +40,22 @@ export function nameOf(urn: string): { type: string; name: string } {
   return { type: types.split("$").at(-1) ?? "", name: name.join("::") };
 }
 
-/** What a check of a cell found. */
-export interface CellDrift {
-  cell: string;
+/** What a check of a stack found. */
+export interface StackDrift {
   stack: string;
-  /** Undefined when the cell could not be checked. */
+  /** The ids of its cells. */
+  cells: string[];
+  /** Undefined when it could not be checked. */
   resources?: DriftedResource[];
   /** Why it could not be. */
   error?: string;
 }
 
-/** What checks found, as text: a line for each cell, and below it one for each resource that drifted. */
-export function driftInWords(found: readonly CellDrift[]): string {
+/** What checks found, as text: a line for each stack by its cells, and below it one for each resource that drifted. */
+export function driftInWords(found: readonly StackDrift[]): string {
   return found
-    .flatMap(({ cell, resources = [], error }) => [
-      `${cell}: ${error === undefined ? (resources.length === 0 ? "no drift" : `${String(resources.length)} drifted`) : `not checked: ${error}`}`,
+    .flatMap(({ cells, resources = [], error }) => [
+      `${cells.join(", ")}: ${error === undefined ? (resources.length === 0 ? "no drift" : `${String(resources.length)} drifted`) : `not checked: ${error}`}`,
       ...resources.map(
         ({ type, name, drift, paths }) =>
           `  ${type} ${name}: ${drift}${paths.length === 0 ? "" : ` (${paths.join(", ")})`}`,

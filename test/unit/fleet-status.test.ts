@@ -37,18 +37,18 @@ describe("drift", () => {
     assert.throws(() => driftedResources("error: no stack"));
   });
 
-  it("is told cell by cell, without a value", () => {
+  it("is told stack by stack, without a value", () => {
     const secret = { kind: "update", inputDiff: true, value: "canary" };
     const output = preview({ op: "update", urn: URN, detailedDiff: { "data.token": secret } });
     const text = driftInWords([
-      { cell: "dev-eu", stack: "dev-eu", resources: driftedResources(output) },
-      { cell: "dev-us", stack: "dev-us", resources: [] },
-      { cell: "dev-ap", stack: "dev-ap", error: "no answer" },
+      { cells: ["dev-eu"], stack: "dev-eu", resources: driftedResources(output) },
+      { cells: ["dev-us", "dev-jp"], stack: "dev", resources: [] },
+      { cells: ["dev-ap"], stack: "dev-ap", error: "no answer" },
     ]);
     assert.deepEqual(text.split("\n"), [
       "dev-eu: 1 drifted",
       "  kubernetes:apps/v1:StatefulSet dev-eu-gateway: changed (data.token)",
-      "dev-us: no drift",
+      "dev-us, dev-jp: no drift",
       "dev-ap: not checked: no answer",
       "",
     ]);

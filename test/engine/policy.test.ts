@@ -1,13 +1,27 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { policyArgs } from "../../cli/local";
 import { openPulumi, type LocalPulumi } from "../../cli/pulumi";
 import { projectRoot } from "../../cli/workspace";
 import { Environment } from "../../components/environment";
 import { CONTAINER, DEFAULT_DENY, IMAGE, LABELS, POD_SPEC, RESOURCES } from "../policy/compliant";
 
+const execute = promisify(execFile);
+
+const PACK = join(projectRoot, "policy");
 const METADATA = JSON.stringify({ labels: LABELS });
 
 /** A program whose objects are written as files, so that it needs no cluster. */
@@ -35,6 +49,22 @@ const VIOLATING = program(
 const COMPLIANT = program(
   "test",
   `pod("pinned", { image: ${JSON.stringify(IMAGE)}, resources: ${JSON.stringify(RESOURCES)} });`,
+);
+/** An image that only the update will know, beside one that is known not to be pinned. */
+const BESIDE = program(
+  "test",
+  `const id = new random.RandomId("id", { byteLength: 4 });
+   const main = { ...${JSON.stringify(CONTAINER)}, resources: ${JSON.stringify(RESOURCES)} };
+   new k8s.core.v1.Pod("beside", {
+     metadata: ${METADATA},
+     spec: {
+       ...${JSON.stringify(POD_SPEC)},
+       containers: [
+         { ...main, image: pulumi.interpolate\`nginx:\${id.hex}\` },
+         { ...main, name: "known", image: "nginx:1.29.1" },
+       ],
+     },
+   }, { provider });`,
 );
 /** Which image it is is known in the update only, and is then found not to be pinned. */
 const UNDECIDED = program(
@@ -80,7 +110,9 @@ describe("policy pack under the real engine", function () {
 
   /** What Pulumi printed of violations: level, policy, resource and path of each. */
   const findings = (output: string) =>
-    [...output.matchAll(/- \[(\w+)\] +(\S+) +\(\S+ (\S+)\)\n.*\n +(\S+): /g)].map((match) => match.slice(1).join(" "));
+    [...output.matchAll(/- \[(\w+)\](?: \[severity: \w+\])? +(\S+) +\(\S+ (\S+)\)\n.*\n +(\S+): /g)].map((match) =>
+      match.slice(1).join(" "),
+    );
   const violations = (level: string) =>
     [
       "entry-private open spec.type",
@@ -96,17 +128,36 @@ describe("policy pack under the real engine", function () {
       "resources-limited unpinned spec.containers[0].resources.limits.ephemeral-storage",
     ].map((violation) => `${level} ${violation}`);
 
-  it("lets violations pass in dev, and names each", async () => {
-    const { code, stdout } = await policed(["preview"], Environment.Dev, VIOLATING);
-    assert.equal(code, 0, stdout);
-    assert.deepEqual(findings(stdout).sort(), violations("advisory").sort());
-    assert.ok(!stdout.includes("canary"), "a value is repeated");
-  });
+  for (const [environment, level] of [
+    [Environment.Dev, "advisory"],
+    [Environment.Stage, "mandatory"],
+    [Environment.Prod, "mandatory"],
+  ] as const) {
+    it(`names every violation in ${environment}, which is ${level}`, async () => {
+      const { code, stdout } = await policed(["preview"], environment, VIOLATING);
+      assert.equal(code === 0, level === "advisory", stdout);
+      assert.deepEqual(findings(stdout).sort(), violations(level).sort());
+      assert.ok(!stdout.includes("canary"), "a value is repeated");
+    });
 
-  it("stops the preview in prod", async () => {
-    const { code, stdout } = await policed(["preview"], Environment.Prod, VIOLATING);
+    it(`has nothing against a program that complies, in ${environment}`, async () => {
+      const { code, stdout } = await policed(["preview"], environment, COMPLIANT);
+      assert.equal(code, 0, stdout);
+      assert.deepEqual(findings(stdout), []);
+      assert.doesNotMatch(stdout, /not decidable/);
+      // The version of the pack, not that of the program that it looks at.
+      assert.ok(stdout.includes(`✅ clawfleet@v${version()} `), stdout);
+    });
+  }
+
+  it("stops prod's preview for what is known beside what is not, and names what is not", async () => {
+    const { code, stdout } = await policed(["preview"], Environment.Prod, BESIDE);
     assert.notEqual(code, 0, stdout);
-    assert.deepEqual(findings(stdout).sort(), violations("mandatory").sort());
+    assert.deepEqual(findings(stdout), ["mandatory images-pinned beside spec.containers[1].image"]);
+    assert.match(
+      stdout,
+      /\[advisory\].* images-pinned .*\n.*1 field not decidable in preview: spec\.containers\[0\]\.image\n/,
+    );
   });
 
   it("says in prod's preview what only the update will know, and decides then", async () => {
@@ -115,19 +166,43 @@ describe("policy pack under the real engine", function () {
     assert.deepEqual(findings(preview.stdout), []);
     assert.match(
       preview.stdout,
-      /\[advisory\] +images-pinned +\(kubernetes:core\/v1:Pod: undecided\)\n.*not decidable in preview: spec\.containers\[0\]\.image\n/,
+      /\[advisory\].* images-pinned +\(kubernetes:core\/v1:Pod: undecided\)\n.*not decidable in preview: spec\.containers\[0\]\.image\n/,
     );
+    assert.match(preview.stdout, /1 field of 1 resource not decidable in preview; the update decides/);
     const update = await policed(["up", "--yes", "--skip-preview"], Environment.Prod, UNDECIDED);
     assert.notEqual(update.code, 0, update.stdout);
     assert.deepEqual(findings(update.stdout), ["mandatory images-pinned undecided spec.containers[0].image"]);
     assert.doesNotMatch(update.stdout, /Pod undecided creat/);
   });
 
-  it("has a version of its own, whatever program it looks at", async () => {
-    const { version } = JSON.parse(readFileSync(join(projectRoot, "policy", "package.json"), "utf8")) as {
-      version: string;
-    };
-    const { stdout } = await policed(["preview"], Environment.Dev, COMPLIANT);
-    assert.ok(stdout.includes(`✅ clawfleet@v${version} `), stdout);
+  it("works from its package alone, outside of this repository", async () => {
+    const pack = await installedPack();
+    const config = join(pack, "config", "prod.json");
+    writeFileSync(join(project, "index.js"), VIOLATING);
+    const { code, stdout } = await run("preview", "--policy-pack", pack, "--policy-pack-config", config);
+    assert.notEqual(code, 0, stdout);
+    assert.ok(stdout.includes(`clawfleet@v${version()} (local: ${pack})`), stdout);
+    for (const violation of violations("mandatory")) assert.ok(findings(stdout).includes(violation), violation);
   });
+
+  const version = () => {
+    const { version: own } = JSON.parse(readFileSync(join(PACK, "package.json"), "utf8")) as { version: string };
+    return own;
+  };
+
+  /** The pack as npm would install it, in a folder of its own, with what it depends on and nothing else of ours. */
+  const installedPack = async () => {
+    const tarballs = join(folder, "tarballs");
+    const modules = join(folder, "elsewhere", "node_modules");
+    mkdirSync(tarballs);
+    mkdirSync(join(modules, "@pulumi"), { recursive: true });
+    await execute("npm", ["pack", PACK, "--pack-destination", tarballs, "--ignore-scripts", "--loglevel=error"]);
+    const [tarball = ""] = readdirSync(tarballs);
+    await execute("tar", ["-xzf", join(tarballs, tarball), "-C", modules]);
+    renameSync(join(modules, "package"), join(modules, "clawfleet-policy"));
+    for (const name of ["policy", "pulumi"]) {
+      symlinkSync(join(projectRoot, "node_modules", "@pulumi", name), join(modules, "@pulumi", name));
+    }
+    return join(modules, "clawfleet-policy");
+  };
 });

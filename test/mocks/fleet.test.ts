@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkFleet } from "../../cli/config";
 import { projectRoot } from "../../cli/workspace";
@@ -8,26 +7,13 @@ import { presetFacts, EntryPreset } from "../../components/entry-presets";
 import { podGroups, type ArchitectureObject } from "../../engine/architecture";
 import { networkMatrix, type NetworkPolicyManifest } from "../../engine/network-matrix";
 import { cellArgs } from "../../stacks/cell-args";
-import { cellsOf, type Cell } from "../../stacks/config";
-import { readFleet } from "../../stacks/fleet/inventory";
+import type { Cell } from "../../stacks/config";
 import { Overlays } from "../../stacks/fleet/overlays";
-import { projectConfig, readStackFiles, stacksOf } from "../../stacks/fleet/stacks";
-import { readYaml } from "../../stacks/fleet/yaml-file";
+import { cellsIn, EXAMPLES, SHIPPED, shippedFleets } from "../support/shipped-fleets";
 import { POD_CIDRS, recordCell } from "./cells";
 import type { Recorder } from "./support";
 
-const EXAMPLES = join(projectRoot, "examples");
 const EXAMPLE = join(EXAMPLES, "two-regions-two-tenants");
-const SHIPPED = join(projectRoot, "stacks");
-
-/** Every cell of a folder's fleet, as the program gets it. */
-function cellsIn(folder: string): Cell[] {
-  const files = readStackFiles(folder);
-  return [...stacksOf(readFleet(folder), files).keys()].flatMap((stack) => {
-    const values = files.has(stack) ? projectConfig(readYaml(join(folder, `Pulumi.${stack}.yaml`)).value) : {};
-    return cellsOf(stack, values, folder);
-  });
-}
 
 function recorded(cell: Cell): Promise<Recorder> {
   return recordCell(
@@ -37,13 +23,7 @@ function recorded(cell: Cell): Promise<Recorder> {
 }
 
 describe("the fleets that ship", () => {
-  const folders = [
-    SHIPPED,
-    ...readdirSync(EXAMPLES)
-      .map((name) => join(EXAMPLES, name))
-      .filter((folder) => readdirSync(folder).includes("fleet.yaml")),
-  ];
-  for (const folder of folders) {
+  for (const folder of shippedFleets()) {
     describe(folder.slice(projectRoot.length + 1), () => {
       it("has no problem", () => assert.deepEqual(checkFleet(folder).problems, []));
       for (const cell of cellsIn(folder)) {

@@ -6,7 +6,7 @@ export const LABELS = {
   "app.kubernetes.io/part-of": "test",
 };
 
-export const IMAGE = `registry.example/nginx:1.29.1@sha256:${"0".repeat(64)}`;
+export const IMAGE = `docker.io/library/nginx:1.29.1@sha256:${"0".repeat(64)}`;
 
 export const RESOURCES = {
   requests: { cpu: "20m", memory: "64Mi", "ephemeral-storage": "16Mi" },

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import type { AgentStackArgs } from "../../components/agent-stack";
 import { Environment } from "../../components/environment";
 import { SecretFrom } from "../../components/secrets";
 import { policies } from "../../policy/policies";
-import { everything } from "../mocks/cells";
+import { cellArgs } from "../../stacks/cell-args";
+import { everything, POD_CIDRS } from "../mocks/cells";
+import { cellsIn, shippedFleets } from "../support/shipped-fleets";
 import { entries, everyPart } from "./cell";
 import { DEFAULT_DENY, LABELS, POD_SPEC } from "./compliant";
 import { configOf, findingsIn, inspectedCell } from "./pack";
@@ -43,6 +46,16 @@ describe("policy pack", () => {
     assert.deepEqual(findings, []);
     assert.ok(types.has("kubernetes:external-secrets.io/v1:ExternalSecret"), [...types].join());
   });
+
+  for (const folder of shippedFleets()) {
+    for (const cell of cellsIn(folder)) {
+      const { environment, id } = cell;
+      it(`finds nothing at the level of ${environment} in ${basename(folder)}'s ${id}`, async () => {
+        const args = cellArgs(cell, cell.cluster.podCidrs ?? POD_CIDRS, () => "canary");
+        assert.deepEqual(await findingsIn(await inspectedCell(args), configOf(environment)), []);
+      });
+    }
+  }
 
   it("finds nothing in the objects that tests of the engine begin with", async () => {
     const resources = [

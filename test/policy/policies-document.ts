@@ -53,10 +53,9 @@ of it. Past that day they are findings again.
 function levelOf(name: string, environment: Environment): string {
   // It only counts, and Pulumi makes an advisory of what could not be known.
   if (name === "preview-decided") return "advisory";
-  const config = configOf(environment);
-  const [own, all] = [config[name], String(config.all)];
-  if (typeof own === "string") return own;
-  return typeof own?.enforcementLevel === "string" ? own.enforcementLevel : all;
+  const { all, [name]: own } = configOf(environment);
+  const level = typeof own === "object" ? own.enforcementLevel : own;
+  return typeof level === "string" ? level : (all as string);
 }
 
 function section(policy: Explained): string {

@@ -16,6 +16,9 @@ import { FleetFiles } from "./fleet-files";
 import { openPulumi } from "./pulumi";
 import { cellProblems, readStackState, type StackState } from "./stack-state";
 
+/** Stacks whose state is read at the same time. */
+const READERS = 8;
+
 /** What is asked for beside the environments. */
 export interface PromoteOptions {
   folder?: string;
@@ -132,23 +135,32 @@ function effects(files: FleetFiles, target: Environment, edited: string, file: s
 
 /** @throws Unhealthy naming every cell that does not run healthy what its files say. */
 async function mustRunHealthy(files: FleetFiles, source: Environment): Promise<void> {
-  const pulumi = await openPulumi();
-  const states = new Map<string, StackState | undefined>();
-  const problems: string[] = [];
-  const stacks = new Set<string>();
-  for (const cell of cellsIn(files, source)) {
-    const stack = files.stackOf(cell) ?? cell.environment;
-    if (!states.has(stack)) states.set(stack, await readStackState(pulumi, stack));
+  const cells = cellsIn(files, source).map((cell) => ({ cell, stack: files.stackOf(cell) ?? cell.environment }));
+  const states = await readStates([...new Set(cells.map(({ stack }) => stack))]);
+  const unhealthy = cells.flatMap(({ cell, stack }) => {
     const found = cellProblems(cell.id, states.get(stack), promotedHashes(files.merged(cell).settings));
-    if (found.length > 0) stacks.add(stack);
-    problems.push(...found.map((problem) => `${cell.id}: ${problem}`));
-  }
-  if (problems.length === 0) return;
-  const commands = [...stacks].map((stack) => `\`pulumi up -s ${stack}\``).join(", ");
+    return found.map((problem) => ({ stack, problem: `${cell.id}: ${problem}` }));
+  });
+  if (unhealthy.length === 0) return;
+  const problems = unhealthy.map(({ problem }) => problem);
+  const commands = [...new Set(unhealthy.map(({ stack }) => `\`pulumi up -s ${stack}\``))].join(", ");
   throw new Unhealthy({
     what: `${source} does not run healthy what its files say, so nothing was promoted:\n  ${problems.join("\n  ")}`,
     fix: `correct or revert what is wrong, roll it out (${commands}), and promote again`,
   });
+}
+
+/** The states of stacks, some at a time. */
+async function readStates(stacks: string[]): Promise<Map<string, StackState | undefined>> {
+  const pulumi = await openPulumi();
+  const states = new Map<string, StackState | undefined>();
+  for (let index = 0; index < stacks.length; index += READERS) {
+    process.stderr.write(`reading the state of ${stacks.slice(index, index + READERS).join(", ")}\n`);
+    await Promise.all(
+      stacks.slice(index, index + READERS).map(async (stack) => states.set(stack, await readStackState(pulumi, stack))),
+    );
+  }
+  return states;
 }
 
 /** @throws Conflict for a file with changes that git does not have, which a promotion could not be told from. */

@@ -36,7 +36,7 @@ export interface PastUpdate {
 
 /**
  * Reads the state of a stack through Pulumi, without a passphrase: secrets stay encrypted.
- * @returns undefined for a stack that there is not.
+ * @returns undefined when that fails, as for a stack that there is not; Pulumi has said why.
  */
 export async function readStackState(pulumi: LocalPulumi, stack: string): Promise<StackState | undefined> {
   const read = async <T>(...args: string[]): Promise<T | undefined> => {
@@ -84,7 +84,7 @@ function nameOf(urn: string): string {
 
 /**
  * Why a cell does not run healthy what its files say; nothing when it does.
- * @param state of its stack; undefined when there is none.
+ * @param state of its stack; undefined when it could not be read.
  * @param hashes what its files come to.
  */
 export function cellProblems(
@@ -92,10 +92,11 @@ export function cellProblems(
   state: StackState | undefined,
   hashes: { imagesHash: string; configHash: string },
 ): string[] {
-  const cell = state?.cells[id];
+  if (state === undefined) return ["the state of its stack cannot be read: see Pulumi's message above"];
+  const cell = state.cells[id];
   const unfinished = [
-    ...(state === undefined || state.result === "succeeded" ? [] : [`the last update of its stack ${state.result}`]),
-    ...(state?.unfinished.get(id) ?? []),
+    ...(state.result === "succeeded" ? [] : [`the last update of its stack ${state.result}`]),
+    ...(state.unfinished.get(id) ?? []),
   ];
   if (cell === undefined) return ["it was never brought up", ...unfinished];
   const differs = (["imagesHash", "configHash"] as const).filter((name) => cell[name] !== hashes[name]);

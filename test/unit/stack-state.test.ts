@@ -67,8 +67,10 @@ describe("what a stack's state tells of its cells", () => {
     ]);
   });
 
-  it("is nothing of a stack that there is not, or that has no state yet", () => {
-    assert.deepEqual(cellProblems("eu", undefined, hashes), ["it was never brought up"]);
+  it("is nothing of a stack that cannot be read, or that has no state yet", () => {
+    assert.deepEqual(cellProblems("eu", undefined, hashes), [
+      "the state of its stack cannot be read: see Pulumi's message above",
+    ]);
     assert.deepEqual(cellProblems("eu", stackState({ deployment: null }, []), hashes), ["it was never brought up"]);
   });
 });

@@ -50,15 +50,12 @@ export function addDayTwoCommands(program: Command, signal: AbortSignal): void {
     .description("delete a cell and list what stays; asks for its id")
     .option("--yes", "do not ask")
     .option("--unreachable", "the cluster is gone for good: remove what is known of the cell, and touch no cluster")
-    .action(
-      async (cell: string, { folder, json = false, yes = false, unreachable = false }: Partial<DecommissionOptions>) =>
-        (await import("./decommission.js")).decommission(
-          cell,
-          { folder, json, yes, unreachable },
-          process.stdin.isTTY,
-          signal,
-        ),
-    );
+    .action(async (cell: string, options: Partial<DecommissionOptions>) => {
+      const { folder, json = false, yes = false, unreachable = false } = options;
+      const { ownTerminal } = await import("./confirm.js");
+      const { decommission } = await import("./decommission.js");
+      await decommission(cell, { folder, json, yes, unreachable }, ownTerminal(), signal);
+    });
 
   const emit = program.command("emit").description("hand a plan over to something that runs elsewhere");
   const planned = (command: Command) =>

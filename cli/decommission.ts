@@ -1,7 +1,7 @@
-import { createInterface } from "node:readline/promises";
-import { Conflict, FleetError, NotFound, ValidationFailed } from "../components/errors";
+import { Conflict, FleetError, NotFound } from "../components/errors";
 import { cellById, type FleetCell } from "../stacks/fleet/inventory";
 import { stackResources, type StackResource } from "../stacks/fleet/retained";
+import { confirmById, type Terminal } from "./confirm";
 import { FleetCells } from "./fleet-cells";
 import { progress } from "./local";
 
@@ -16,14 +16,14 @@ export interface DecommissionOptions {
 
 /**
  * Takes a cell down: deletes what its stack made, in the reverse order of its creation, and lists what stays.
- * @param terminal whether somebody can be asked.
+ * @param terminal where somebody can be asked.
  * @throws NotFound for a cell that was not rolled out; Conflict when its stack has other cells, when something in it is
  * protected, and with `unreachable` when the cluster answers; ValidationFailed when it is not confirmed.
  */
 export async function decommission(
   id: string,
   options: DecommissionOptions,
-  terminal: boolean,
+  terminal: Terminal | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const fleet = await FleetCells.open(options.folder, signal);
@@ -36,7 +36,7 @@ export async function decommission(
   const stays = options.unreachable ? resources.filter(isOnCluster) : resources.filter(({ retained }) => retained);
   const goes = resources.filter((resource) => !stays.includes(resource)).reverse();
   progress(describe(id, goes, stays, options.unreachable));
-  if (!options.yes) await confirm(id, terminal, signal);
+  if (!options.yes) await confirmById(id, terminal, signal);
 
   const env = options.unreachable ? { PULUMI_K8S_DELETE_UNREACHABLE: "true" } : {};
   await fleet.must(["destroy", "--yes", "--skip-preview", ...fleet.stackArgs(stack)], env);
@@ -119,17 +119,4 @@ function describe(
     ...(unreachable ? [] : list(goes)),
     ...(stays.length === 0 ? ["nothing stays"] : ["stays on the cluster:", ...list(stays)]),
   ].join("\n");
-}
-
-async function confirm(id: string, terminal: boolean, signal: AbortSignal): Promise<void> {
-  const refused = (what: string) =>
-    new ValidationFailed({ what, where: `cell ${id}`, fix: "type the cell's id, or give --yes" });
-  if (!terminal) throw refused("it is not confirmed");
-  const questions = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await questions.question(`Type ${id} to confirm: `, { signal });
-    if (answer.trim() !== id) throw refused(`"${answer.trim()}" is not its id; nothing was changed`);
-  } finally {
-    questions.close();
-  }
 }

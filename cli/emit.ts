@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { NotFound, ValidationFailed } from "../components/errors";
+import { Conflict, NotFound, ValidationFailed } from "../components/errors";
 import { githubWorkflow, lostOnGithub } from "../stacks/fleet/emit/github";
 import { lostOnOperator, operatorStacks, type OperatorOptions } from "../stacks/fleet/emit/operator";
 import { readFleet } from "../stacks/fleet/inventory";
@@ -47,10 +47,16 @@ export function emitGithub(selector: string | undefined, options: EmitOptions): 
 
 /**
  * The plan, of clusters that others reach as well.
- * @throws ValidationFailed for a cell on an embedded cluster.
+ * @throws Conflict for cells that share a stack; ValidationFailed for a cell on an embedded cluster.
  */
 function planFor(selector: string | undefined, options: PlanOptions): Plan {
-  const { plan } = requestedPlan(selector, options);
+  const { plan, shared } = requestedPlan(selector, options);
+  if (shared.length > 0)
+    throw new Conflict({
+      what: `${shared.join("; ")}, and would be rolled out one by one`,
+      where: "fleet.yaml",
+      fix: "set `stacks: cell` for their environment, or select other cells",
+    });
   const planned = new Set(plan.waves.flatMap(({ cells }) => cells.map(({ id }) => id)));
   const local = readFleet(plan.folder).cells.filter(({ id, cluster }) => planned.has(id) && cluster.embedded === true);
   if (local.length === 0) return plan;

@@ -96,5 +96,12 @@ export async function rollback(id: string, flags: ExecuteFlags, signal: AbortSig
   const plan = planRollback(target, runs, programHashes(projectRoot));
   if (plan.without.length > 0)
     progress(`left as they are, since they had not been healthy before: ${plan.without.join(", ")}`);
+  const sources = new Set(plan.inputsFrom.values());
+  const { lockHash } = plan.plan.frozen;
+  const other = runs.filter((source) => sources.has(source.run) && source.plan.frozen.lockHash !== lockHash);
+  if (other.length > 0)
+    progress(
+      `the settings are taken back, the program is the present one; that of ${other.map(({ run, plan: { frozen } }) => `${run} is ${frozen.gitRevision}`).join(", ")}`,
+    );
   await executeRun((options) => startRollback(plan, options), flags, signal);
 }

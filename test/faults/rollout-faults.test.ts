@@ -47,11 +47,9 @@ describe("faults in the middle of a rollout", function () {
       let run = cli.start("up", "--all", "--folder", folder);
       const id = await run.id();
       for (const limit = kills + 5; kills < Math.min(limit, KILLS); kills += 1) {
-        await wait(Math.random() * 15_000);
-        await run.kill("SIGKILL");
-        const last = cli.events(id).at(-1);
-        moments.push(last?.type === "cellPhase" ? last.phase : (last?.type ?? "none"));
-        if (last?.type === "runFinished") break;
+        const moment = await run.killAtRandom(id, 5);
+        if (moment === undefined) break;
+        moments.push(moment);
         run = cli.start("resume", id);
       }
       const { code, output } = await run.end();

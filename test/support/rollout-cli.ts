@@ -140,6 +140,26 @@ export class RunningCommand {
     }
   }
 
+  /**
+   * Kills the command at a random moment: up to `seconds` after it began a phase, chosen at random too, of any cell.
+   * @returns the last event before; undefined when the run had ended by itself.
+   */
+  async killAtRandom(run: string, seconds: number): Promise<string | undefined> {
+    const before = this.cli.events(run).length;
+    const phase = ["identity", "preview", "up", "up", "health"][Math.floor(Math.random() * 5)];
+    const began = () =>
+      this.cli
+        .events(run)
+        .slice(before)
+        .some((event) => event.type === "cellPhase" && event.phase === phase);
+    while (!began() && this.child.exitCode === null) await wait(POLL_MS);
+    await wait(Math.random() * seconds * 1000);
+    await this.kill("SIGKILL");
+    const last = this.cli.events(run).at(-1);
+    if (last?.type === "runFinished") return undefined;
+    return last?.type === "cellPhase" ? last.phase : last?.type;
+  }
+
   /** Sends a signal, and waits for the end. */
   async kill(signal: NodeJS.Signals): Promise<Ended> {
     this.child.kill(signal);

@@ -52,7 +52,7 @@ export interface RunResult {
 
 /** Seconds between looks at requests, and at memory. */
 const POLL_SECONDS = 0.25;
-/** What a cell's processes were seen to need: the CLI, the program with its language host, three providers. */
+/** What a cell's processes need: the CLI, program, policies and three providers were seen to take 480 MiB of a small one. */
 export const MEMORY_PER_CELL = 640 * 2 ** 20;
 
 /** Executes a run from where its state says that it is, until it has ended or is interrupted. */

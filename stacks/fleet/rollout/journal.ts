@@ -47,7 +47,12 @@ function parseLine(line: string, where: string): RolloutEvent {
   throw damaged(`the line is no event of this version (${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""})`);
 }
 
-/** An append-only file of events. What `append` returned from is on the disk. */
+/** What nothing follows from: a resume finds it again by itself, so it need not wait for the disk. */
+function canBeLost(event: RolloutEvent): boolean {
+  return event.type === "cellProgress" || (event.type === "cellFinished" && event.outcome === "skipped");
+}
+
+/** An append-only file of events. What `append` returned from is on the disk, but for what can be lost. */
 export class Journal {
   private constructor(
     private readonly file: string,
@@ -77,7 +82,7 @@ export class Journal {
     try {
       for (let written = 0; written < line.length;)
         written += writeSync(this.descriptor, line, written, line.length - written, this.length + written);
-      fsyncSync(this.descriptor);
+      if (!canBeLost(event)) fsyncSync(this.descriptor);
       this.length += line.length;
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;

@@ -1,6 +1,8 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { Conflict, FleetError, NotFound } from "../components/errors";
 import { locateCluster, openCluster, type ClusterAddress, type ClusterConnection } from "../stacks/cluster-connection";
 import type { Cluster, FleetCell } from "../stacks/fleet/inventory";
@@ -99,22 +101,28 @@ export class FleetCells {
   }
 
   /** Runs Pulumi and keeps what it prints. An interruption is passed on, so that it can finish what it is at. */
-  run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<PulumiResult> {
+  async run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<PulumiResult> {
     this.signal.throwIfAborted();
-    return new Promise((fulfil, reject) => {
-      const child = execFile(
-        this.pulumi.cli,
-        [...args, "--non-interactive"],
-        { cwd: projectRoot, env: { ...this.pulumi.env, ...env }, maxBuffer: 256 * 2 ** 20 },
-        (error, stdout, stderr) => {
-          this.signal.removeEventListener("abort", interrupt);
-          if (this.signal.aborted) reject(new Error("interrupted"));
-          else fulfil({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
-        },
-      );
-      const interrupt = () => void child.kill("SIGINT");
-      this.signal.addEventListener("abort", interrupt, { once: true });
+    const child = spawn(this.pulumi.cli, [...args, "--non-interactive"], {
+      cwd: projectRoot,
+      env: { ...this.pulumi.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+      // A terminal sends Ctrl-C to its whole process group, and a second one would make Pulumi stop at once.
+      detached: true,
     });
+    const interrupt = () => void child.kill("SIGINT");
+    this.signal.addEventListener("abort", interrupt, { once: true });
+    try {
+      const [stdout, stderr, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, "close") as Promise<[number | null]>,
+      ]);
+      this.signal.throwIfAborted();
+      return { code: code ?? 1, stdout, stderr };
+    } finally {
+      this.signal.removeEventListener("abort", interrupt);
+    }
   }
 
   /**

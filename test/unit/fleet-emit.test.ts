@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { ValidationFailed } from "../../components/errors";
 import { githubWorkflow, lostOnGithub } from "../../stacks/fleet/emit/github";
 import { lostOnOperator, operatorStacks } from "../../stacks/fleet/emit/operator";
+import { strategySchema } from "../../stacks/fleet/rollout/strategy";
 import { planOf } from "../support/rollout-run";
 
 const OPTIONS = {
@@ -25,7 +26,7 @@ interface Job {
   needs?: string;
   environment?: string;
   strategy?: { "max-parallel": number; "fail-fast": boolean; matrix: { cell: string[] } };
-  steps: { run?: string }[];
+  steps: { run?: string; env?: Record<string, string> }[];
 }
 
 const jobsOf = (plan: Parameters<typeof githubWorkflow>[0]) => githubWorkflow(plan).jobs as Record<string, Job>;
@@ -122,6 +123,16 @@ describe("a plan as a workflow of GitHub Actions", () => {
       [jobs["wave-prod"]?.strategy?.["max-parallel"], jobs["wave-prod"]?.strategy?.["fail-fast"]],
       [2, false],
       "a failure must not kill the updates of others",
+    );
+  });
+
+  it("gives each job the limits of its wave, and leaves waves and approvals to the workflow", () => {
+    const settings = { approval: ["before"], minSuccessTime: 120, progressDeadline: 900 };
+    const { steps } = jobsOf(planWith({ prod: ["a"] }, "prod", settings))["wave-prod"] ?? { steps: [] };
+    const given = steps.flatMap(({ env }) => env?.STRATEGY ?? []);
+    assert.deepEqual(
+      given.map((text) => strategySchema.parse(JSON.parse(text))),
+      [{ waves: [{ name: "prod", selector: {} }], minSuccessTime: "120s", progressDeadline: "900s" }],
     );
   });
 

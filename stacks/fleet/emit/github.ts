@@ -1,5 +1,6 @@
 import { ValidationFailed } from "../../../components/errors";
 import type { Plan, PlannedWave } from "../rollout/plan-schema";
+import type { Strategy } from "../rollout/strategy";
 
 /** GitHub's limit of a matrix. */
 const MATRIX_LIMIT = 256;
@@ -34,7 +35,8 @@ export function githubWorkflow({ waves }: Plan): Job {
   };
 }
 
-function waveJob({ name, cells, maxConcurrency, progressDeadline, minSuccessTime }: PlannedWave): Job {
+function waveJob(wave: PlannedWave): Job {
+  const { name, cells, maxConcurrency, progressDeadline, minSuccessTime } = wave;
   if (cells.length > MATRIX_LIMIT)
     throw new ValidationFailed({
       what: `the wave ${name} has ${String(cells.length)} cells, and a matrix may have ${String(MATRIX_LIMIT)} jobs`,
@@ -68,8 +70,11 @@ function waveJob({ name, cells, maxConcurrency, progressDeadline, minSuccessTime
       },
       {
         name: "Roll out",
-        run: 'npx clawfleet up "$CELL" --intent "$INTENT"',
-        env: { CELL: "${{ matrix.cell }}", INTENT: "${{ inputs.intent }}" },
+        run: [
+          'printenv STRATEGY > "$RUNNER_TEMP/strategy.yaml"',
+          'npx clawfleet up "$CELL" --strategy "$RUNNER_TEMP/strategy.yaml" --intent "$INTENT"',
+        ].join("\n"),
+        env: { CELL: "${{ matrix.cell }}", INTENT: "${{ inputs.intent }}", STRATEGY: JSON.stringify(strategyOf(wave)) },
       },
       {
         if: "always()",
@@ -81,6 +86,15 @@ function waveJob({ name, cells, maxConcurrency, progressDeadline, minSuccessTime
         },
       },
     ],
+  };
+}
+
+/** The wave's own limits for one cell. Waves and approvals are the workflow's business, and not each job's again. */
+function strategyOf({ name, minSuccessTime, progressDeadline }: PlannedWave): Strategy {
+  return {
+    waves: [{ name, selector: {} }],
+    minSuccessTime: `${String(minSuccessTime)}s`,
+    progressDeadline: `${String(progressDeadline)}s`,
   };
 }
 

@@ -40,7 +40,7 @@ interface CellOutput extends CellState {
 export interface Rendering {
   /** The cell to render; undefined for all of the stack's. */
   cell: string | undefined;
-  /** The Pod CIDRs of a cluster whose inventory does not say. */
+  /** The Pod CIDRs of an embedded cluster whose inventory does not say. */
   podCidrs: (cluster: string) => string[];
 }
 
@@ -125,7 +125,7 @@ function renderedPlaces(cells: Cell[], { cell: only, podCidrs }: Rendering): Pla
     .map((cell) => ({
       cell,
       address: { kubeconfig: "", context: cell.cluster.context ?? cell.cluster.id },
-      podCidrs: cell.cluster.podCidrs ?? podCidrs(cell.cluster.id),
+      podCidrs: cell.cluster.podCidrs ?? (cell.cluster.embedded === true ? podCidrs(cell.cluster.id) : []),
     }));
 }
 

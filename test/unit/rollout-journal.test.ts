@@ -78,7 +78,7 @@ describe("the journal of a run", () => {
     journal.close(); // a descriptor that cannot be written to
     assert.throws(() => {
       journal.append(events[1] as RolloutEvent);
-    }, /the journal cannot be written \(EBADF\)\n {2}Fix: make room/);
+    }, /journal\.jsonl: cannot be written \(EBADF\)\n {2}Fix: make room/);
     assert.deepEqual(readJournal(file).events, events.slice(0, 1));
   });
 });

@@ -5,8 +5,9 @@ import { setTimeout as wait } from "node:timers/promises";
 import { FleetError } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
 import { EngineReport } from "./engine-events";
-import type { ChildSpec, ProcessIdentity } from "./pulumi-child";
+import { UNWRITABLE, type ChildSpec, type ProcessIdentity } from "./pulumi-child";
 import { writeWhole } from "./run-folder";
+import { Unwritable } from "./unwritable";
 
 /** Marks every process of a cell in its environment, so that what a killed one leaves behind is found. */
 const MARK = "CLAWFLEET_CELL_PROCESS";
@@ -59,7 +60,6 @@ export async function runCellProcess(options: CellProcess): Promise<CommandResul
       exited(code);
     });
   });
-  if (child.pid !== undefined) record(supervisorFile(folder), child.pid);
   const report = new EngineReport();
   const lines = new Lines(output);
   const read = () => {
@@ -75,12 +75,18 @@ export async function runCellProcess(options: CellProcess): Promise<CommandResul
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   try {
+    if (child.pid !== undefined) record(supervisorFile(folder), child.pid);
     const code = await ended;
-    // One that was killed from outside leaves what it had started.
-    if (code === null) stop();
+    // One that was killed from outside, or failed, may leave what it had started.
+    if (code !== 0) stop();
     await stopping;
     read();
+    if (code === UNWRITABLE) throw new Unwritable(output, "ENOSPC");
     return { code, report };
+  } catch (error) {
+    stop();
+    await stopping;
+    throw error;
   } finally {
     clearInterval(timer);
     signal.removeEventListener("abort", stop);

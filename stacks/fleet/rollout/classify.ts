@@ -10,6 +10,7 @@ import {
 } from "../../../components/errors";
 import type { EngineReport } from "./engine-events";
 import { Locked } from "./retry";
+import { Unwritable } from "./unwritable";
 
 /*
  * Pulumi tells kinds of errors by their texts alone; its own Automation API matches them as well. These are of the
@@ -83,6 +84,7 @@ export function failedCommand(command: string, cell: string, code: number | null
   const kind = KINDS.find(([pattern]) => pattern.test(what));
   // Messages of ours bring a fix along.
   const [said = "", fix] = what.split(/\n\s*Fix: /);
+  if (/no space left on device|ENOSPC|disk quota exceeded/.test(what)) return new Unwritable(where, "ENOSPC");
   if (kind === undefined) return new FleetError({ what: said, where, fix: fix ?? "correct what is named above" });
   return new kind[1]({ what: said, where, fix: fix ?? kind[2] });
 }

@@ -4,6 +4,7 @@ import type { CellOutcome, EventBody, Outcome } from "./events";
 import type { PlannedCell, PlannedWave } from "./plan-schema";
 import { failureOf, retryDelay, type Failure } from "./retry";
 import { approvalKey, type RunState } from "./run-state";
+import { Unwritable } from "./unwritable";
 
 /** What an attempt at a cell is given. */
 export interface Attempt {
@@ -167,6 +168,7 @@ class Execution {
           finish(await this.options.runCell(cell, { wave, emit, signal, healthy }));
           return;
         } catch (error) {
+          if (error instanceof Unwritable) this.breakOff(error);
           if (this.stop.signal.aborted) {
             if (this.abortedBy !== undefined) finish("cancelled");
             return;
@@ -297,8 +299,12 @@ class Execution {
     try {
       this.options.record(event);
     } catch (error) {
-      this.broken = error;
-      this.stop.abort(error);
+      this.breakOff(error);
     }
+  }
+
+  private breakOff(error: unknown): void {
+    this.broken ??= error;
+    this.stop.abort(error);
   }
 }

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { FleetError, NotFound, ValidationFailed } from "../../../components/errors";
+import { NotFound, ValidationFailed } from "../../../components/errors";
 import { eventSchema, type RolloutEvent } from "./events";
+import { Unwritable } from "./unwritable";
 
 /** What stands in a journal. */
 export interface JournalContent {
@@ -75,7 +76,7 @@ export class Journal {
 
   /**
    * Writes an event to the disk.
-   * @throws FleetError when the disk does not take it. The journal then ends before the event, and can be gone on with.
+   * @throws Unwritable when the disk does not take it. The journal then ends before the event, and can be gone on with.
    */
   append(event: RolloutEvent): void {
     const line = Buffer.from(`${JSON.stringify(event)}\n`);
@@ -91,11 +92,7 @@ export class Journal {
       } catch {
         // a torn last line is left out when it is read
       }
-      throw new FleetError({
-        what: `the journal cannot be written (${code})`,
-        where: this.file,
-        fix: "make room in the state folder, then `clawfleet resume` the run",
-      });
+      throw new Unwritable(this.file, code);
     }
   }
 

@@ -21,6 +21,9 @@ const childSpec = z.object({
 });
 export type ChildSpec = z.infer<typeof childSpec>;
 
+/** The exit code when what was to be written down was not. Pulumi has no such one. */
+export const UNWRITABLE = 74;
+
 /** A process, told apart from a later one of the same id. */
 export interface ProcessIdentity {
   pid: number;
@@ -40,14 +43,21 @@ function main(file: string): void {
   const child = spawn(spec.cli, spec.args, { cwd: spec.cwd, stdio: ["ignore", "pipe", "pipe"] });
   if (child.pid !== undefined) {
     const identity: ProcessIdentity = { pid: child.pid, started: startTimeOf(child.pid) ?? "" };
-    writeWhole(spec.processFile, JSON.stringify(identity));
+    try {
+      writeWhole(spec.processFile, JSON.stringify(identity));
+    } catch {
+      // What a later run could not find must not go on.
+      child.kill("SIGKILL");
+      process.exit(UNWRITABLE);
+    }
   }
+  let lost = false;
   const write = (line: string) => {
     if (!isSafe(line)) return;
     try {
       writeSync(output, `${line}\n`);
     } catch {
-      // A full disk is no reason to stop in the middle of an update.
+      lost = true; // no reason to stop in the middle of an update
     }
   };
   createInterface({ input: child.stdout }).on("line", write);
@@ -58,7 +68,7 @@ function main(file: string): void {
   });
   child.on("close", (code) => {
     closeSync(output);
-    process.exit(code ?? 1);
+    process.exit(lost ? UNWRITABLE : (code ?? 1));
   });
 }
 

@@ -18,6 +18,7 @@ import { startTimeOf } from "../../../engine/process-start";
 import { nearest } from "../../../components/openclaw/nearest";
 import { readJournal } from "./journal";
 import { runState, type RunState } from "./run-state";
+import { Unwritable } from "./unwritable";
 
 /** A process, told apart from a later one of the same id by when it started. */
 const holderSchema = z.object({ pid: z.int(), started: z.string(), host: z.string() });
@@ -132,17 +133,24 @@ export function readHolder(file: string): Holder | undefined {
   }
 }
 
-/** Writes a file in one step and onto the disk, for this user alone. */
+/**
+ * Writes a file in one step and onto the disk, for this user alone.
+ * @throws Unwritable
+ */
 export function writeWhole(file: string, content: string): void {
   const draft = `${file}.${String(process.pid)}`;
-  const descriptor = openSync(draft, "w", 0o600);
   try {
-    writeSync(descriptor, content);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+    const descriptor = openSync(draft, "w", 0o600);
+    try {
+      writeSync(descriptor, content);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(draft, file);
+  } catch (error) {
+    throw new Unwritable(file, (error as NodeJS.ErrnoException).code ?? "");
   }
-  renameSync(draft, file);
 }
 
 /** Makes a folder that only this user can read. */

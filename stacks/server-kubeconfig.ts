@@ -7,7 +7,7 @@ import type { Cluster } from "./fleet/inventory";
 /** A cluster that the inventory names by its server. */
 export type ServerCluster = Cluster & Required<Pick<Cluster, "server" | "exec">>;
 
-/** Every program of the clouds answers it: aws, gke-gcloud-auth-plugin, kubelogin. */
+/** What the kubeconfigs ask for that the clouds' own programs write: aws, gcloud, kubelogin. */
 const API_VERSION = "client.authentication.k8s.io/v1beta1";
 
 /**

@@ -5,26 +5,28 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { projectRoot } from "../../cli/workspace";
+import { ApiServer } from "../../engine/clusters/api";
 import { mergedKubeconfig } from "../../engine/clusters";
 import { secretSources, type Manifest } from "../../engine/secret-sources";
-import { ensureExternalSecretDefinition } from "../../engine/toolchain";
 import { TestFleet } from "../support/fleet";
+import {
+  defineExternalSecrets,
+  syncExternalSecret,
+  type ExternalSecret as PlayedExternalSecret,
+} from "../support/played-operators";
 
 const execute = promisify(execFile);
 const NAMESPACE = "acme";
 const KIND = "externalsecrets.external-secrets.io";
 const CANARY = "canary-of-the-store-51c0";
 
-interface ExternalSecret extends Manifest {
-  metadata: { name: string; uid: string; generation: number };
-  spec: { target: { name: string }; data: { secretKey: string; remoteRef: { key: string } }[] };
-  status?: object;
-}
+type ExternalSecret = Manifest & PlayedExternalSecret;
 
 /** The operator's own definition on a real API server; the operator itself, which needs a store, is played. */
 describe("External Secrets on a real API server", function () {
   this.timeout(600_000);
   let fleet: TestFleet;
+  let api: ApiServer;
   let program: string;
   let operator: Promise<void>;
   const stopped = new AbortController();
@@ -46,25 +48,9 @@ describe("External Secrets on a real API server", function () {
     return stdout;
   };
 
-  /** What the operator does with an ExternalSecret: a Secret that it owns, and the condition. */
-  const sync = async ({ metadata, spec }: ExternalSecret) => {
-    const { name, uid } = metadata;
-    const owner = { apiVersion: "external-secrets.io/v1", kind: "ExternalSecret", name, uid, controller: true };
-    const secret = {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name: spec.target.name, namespace: NAMESPACE, ownerReferences: [owner] },
-      stringData: Object.fromEntries(
-        spec.data.map(({ secretKey, remoteRef }) => [secretKey, `${CANARY} ${remoteRef.key}`]),
-      ),
-    };
-    const file = join(fleet.folder, `${name}.json`);
-    writeFileSync(file, JSON.stringify(secret));
-    await kubectl("apply", "-f", file);
-    events.push(`Secret ${spec.target.name}`);
-    const condition = { type: "Ready", status: "True", reason: "SecretSynced", message: "secret synced" };
-    const status = JSON.stringify({ status: { conditions: [condition], refreshTime: new Date().toISOString() } });
-    await kubectl("patch", KIND, name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", status);
+  const sync = async (external: ExternalSecret) => {
+    await syncExternalSecret(api, NAMESPACE, external, (key) => `${CANARY} ${key}`);
+    events.push(`Secret ${external.spec.target.name}`);
   };
   const operate = async () => {
     while (!stopped.signal.aborted) {
@@ -80,10 +66,9 @@ describe("External Secrets on a real API server", function () {
   };
 
   before(async () => {
-    const definition = await ensureExternalSecretDefinition();
     fleet = await TestFleet.start(["east"]);
-    await kubectl("create", "-f", definition);
-    await kubectl("wait", "--for=condition=Established", `crd/${KIND}`, "--timeout=60s");
+    api = new ApiServer(fleet.access("east"));
+    await defineExternalSecrets(api);
 
     program = join(fleet.folder, "program");
     mkdirSync(program);
@@ -97,6 +82,7 @@ describe("External Secrets on a real API server", function () {
   after(async () => {
     stopped.abort();
     await operator;
+    api.close();
     await fleet.stop();
   });
 

@@ -4,10 +4,9 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { ApiServer } from "../../engine/clusters/api";
-import { ensureExternalSecretDefinition } from "../../engine/toolchain";
 import { ExampleProject } from "./example-project";
 import { TestFleet, type KubernetesObject } from "./fleet";
-import { playOperators } from "./played-operators";
+import { defineExternalSecrets, playOperators } from "./played-operators";
 
 /** The example's tenants, and its cells of dev: each tenant on each of two clusters. */
 export const TENANTS = ["acme", "globex"];
@@ -33,11 +32,10 @@ export class FanOut {
   ) {}
 
   static async start(): Promise<FanOut> {
-    const definition = await ensureExternalSecretDefinition();
     const fleet = await TestFleet.start(["dev-eu", "dev-us", "prod-eu"]);
     const fanOut = new FanOut(fleet, new ExampleProject(fleet, "two-regions-two-tenants"));
     try {
-      await fanOut.prepareProd(definition);
+      await fanOut.prepareProd();
       fanOut.giveEntriesToDev();
       return fanOut;
     } catch (error) {
@@ -48,9 +46,12 @@ export class FanOut {
 
   async stop(): Promise<void> {
     this.stopped.abort();
-    await this.operators;
-    for (const client of this.clients) client.close();
-    await this.fleet.stop();
+    try {
+      await this.operators;
+    } finally {
+      for (const client of this.clients) client.close();
+      await this.fleet.stop();
+    }
   }
 
   /** The API server of a cluster, until all stops. */
@@ -65,12 +66,12 @@ export class FanOut {
   }
 
   /** What prod needs beside Kubernetes; and a program of the user's own that prints the credential of its cluster. */
-  private async prepareProd(definition: string): Promise<void> {
-    const kubectl = (...args: string[]) => this.fleet.kubectl("prod-eu", ...args);
-    await kubectl("create", "-f", definition);
-    await kubectl("create", "priorityclass", "clawfleet", "--value=1000000");
+  private async prepareProd(): Promise<void> {
+    const api = this.api("prod-eu");
+    await defineExternalSecrets(api);
+    await this.fleet.kubectl("prod-eu", "create", "priorityclass", "clawfleet", "--value=1000000");
     const valueOf = (key: string) => `${CANARIES.stored} ${key}`;
-    this.operators = playOperators(this.api("prod-eu"), PROD_CELL, valueOf, this.stopped.signal);
+    this.operators = playOperators(api, PROD_CELL, valueOf, this.stopped.signal);
 
     const { server, certificateAuthority, token } = this.fleet.access("prod-eu");
     const credential = join(this.fleet.folder, "prod-eu-credential");

@@ -1,12 +1,15 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiServer } from "../../engine/clusters/api";
+import { ensureExternalSecretDefinition } from "../../engine/toolchain";
 
 interface Seen {
   metadata: { name: string; uid: string };
   status?: { conditions?: object[]; loadBalancer?: { ingress?: object[] } };
 }
 
-interface ExternalSecret extends Seen {
+/** An ExternalSecret, as far as its operator looks. */
+export interface ExternalSecret extends Seen {
   spec: { target: { name: string }; data: { secretKey: string; remoteRef: { key: string } }[] };
 }
 
@@ -28,10 +31,7 @@ export async function playOperators(
   const ingresses = `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
   while (!signal.aborted) {
     for (const external of await list<ExternalSecret>(api, externals)) {
-      if (external.status?.conditions !== undefined) continue;
-      await makeSecret(api, namespace, external, valueOf);
-      const conditions = [{ type: "Ready", status: "True", reason: "SecretSynced", message: "secret synced" }];
-      await setStatus(api, externals, external, { conditions, refreshTime: new Date().toISOString() });
+      if (external.status?.conditions === undefined) await syncExternalSecret(api, namespace, external, valueOf);
     }
     for (const ingress of await list<Seen>(api, ingresses)) {
       if (ingress.status?.loadBalancer?.ingress !== undefined) continue;
@@ -43,20 +43,17 @@ export async function playOperators(
 }
 
 async function list<T>(api: ApiServer, path: string): Promise<T[]> {
-  const { status, body } = await api.call("GET", path, undefined, { timeoutMs: 60_000 });
-  // 429 while the API server is getting ready to store a new kind.
-  if (status === 404 || status === 429) return [];
-  if (status !== 200) throw new Error(`${path}: ${String(status)} ${body}`);
-  return (JSON.parse(body) as { items: T[] }).items;
+  return (await api.get<{ items: T[] }>(path, { timeoutMs: 60_000 }))?.items ?? [];
 }
 
-/** The Secret that an ExternalSecret asks for, which it owns. */
-async function makeSecret(
+/** What the operator does with an ExternalSecret: a Secret that it owns, and the condition. */
+export async function syncExternalSecret(
   api: ApiServer,
   namespace: string,
-  { metadata, spec }: ExternalSecret,
+  external: ExternalSecret,
   valueOf: (key: string) => string,
 ): Promise<void> {
+  const { metadata, spec } = external;
   const { name, uid } = metadata;
   await api.create(`/api/v1/namespaces/${namespace}/secrets`, {
     apiVersion: "v1",
@@ -68,6 +65,20 @@ async function makeSecret(
     },
     stringData: Object.fromEntries(spec.data.map(({ secretKey, remoteRef }) => [secretKey, valueOf(remoteRef.key)])),
   });
+  const conditions = [{ type: "Ready", status: "True", reason: "SecretSynced", message: "secret synced" }];
+  const path = `${EXTERNAL_SECRETS}/namespaces/${namespace}/externalsecrets`;
+  await setStatus(api, path, external, { conditions, refreshTime: new Date().toISOString() });
+}
+
+/** Gives a cluster the operator's own definition, and waits until the API server takes objects of it. */
+export async function defineExternalSecrets(api: ApiServer): Promise<void> {
+  const definition = readFileSync(await ensureExternalSecretDefinition(), "utf8");
+  await api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+  const end = Date.now() + 60_000;
+  while ((await api.call("GET", `${EXTERNAL_SECRETS}/externalsecrets`)).status !== 200) {
+    if (Date.now() > end) throw new Error("ExternalSecrets are not served within 60 s");
+    await sleep(POLL_MS);
+  }
 }
 
 async function setStatus(api: ApiServer, path: string, { metadata }: Seen, status: object): Promise<void> {

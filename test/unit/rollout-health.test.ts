@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { Unhealthy } from "../../components/errors";
+import { AuthExpired, Unhealthy } from "../../components/errors";
 import { openCluster } from "../../stacks/cluster-connection";
 import { gatewayHealth, look, restartedSince, soak, waitUntilHealthy } from "../../stacks/fleet/rollout/health";
+import { renewedConnection } from "../../stacks/fleet/rollout/renewed-connection";
 import { ApiServer } from "../support/api-server";
 import { VirtualClock } from "../support/virtual-clock";
 
@@ -130,6 +131,31 @@ describe("the health gate", () => {
       await waitUntilHealthy(await open(), AT, gate());
       assert.match(notices.join(), why);
     });
+
+  it("asks for credentials again when they have expired, and only then", async () => {
+    let opened = 0;
+    const reader = await renewedConnection(async () => {
+      opened += 1;
+      api.writeKubeconfig({ token: `token-${String(opened)}` });
+      return open();
+    });
+    const path = `/api/v1/namespaces/eu/pods${QUERY}`;
+    const onlyWith = (token: string) => {
+      api.answers[path] = ({ headers }, response) => {
+        response.writeHead(headers.authorization === `Bearer ${token}` ? 200 : 401).end("{}");
+      };
+    };
+    onlyWith("token-1");
+    await reader.get(path);
+    assert.equal(opened, 1);
+    onlyWith("token-2");
+    await reader.get(path);
+    onlyWith("token-3");
+    assert.equal((await reader.ask(path)).status, 200);
+    assert.equal(opened, 3);
+    onlyWith("nobody's");
+    await assert.rejects(reader.get(path), AuthExpired);
+  });
 
   it("watches for restarts while a cell soaks", async () => {
     const reader = await open();

@@ -17,6 +17,7 @@ import { frozenStackText } from "./inputs";
 import type { PlannedCell } from "./plan-schema";
 import { privateFolder, writeWhole, type RunFolder } from "./run-folder";
 import type { SettledCells } from "./settled";
+import { renewedConnection } from "./renewed-connection";
 import { releaseLocks, type LockOptions } from "./stack-locks";
 
 /** Pulumi on this machine, as far as a rollout needs it. */
@@ -148,7 +149,7 @@ class CellRollout {
     const { cluster } = cell;
     const local = cluster.embedded === true ? localCluster(cluster.id, stateFolder) : undefined;
     const address = local ?? locateCluster(cluster, inputs);
-    const open = () => openCluster(address, cluster.id);
+    const open = () => renewedConnection(() => openCluster(address, cluster.id));
     await preflight(cell, await open(), local?.uid ?? cluster.uid);
     const namespace = cell.config.namespace ?? id;
     return { open, expected: { cell: id, namespace, service: `${id}-gateway` } };

@@ -1,0 +1,22 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { projectRoot } from "../workspace";
+
+/**
+ * Preloaded into the processes that a check starts. Pulumi starts a policy pack with a TypeScript compiler, whether it needs one
+ * or not, which is most of what a pack costs a preview; ours is compiled. It is this file that it gets instead.
+ */
+export const version = "5.0.0";
+
+/** As ts-node's. */
+export function register(): void {
+  // There is nothing to compile.
+}
+
+const load = createRequire(__filename);
+if (/[\\/]cmd[\\/]run-plugin[\\/]/.test(process.argv[1] ?? "")) {
+  load(join(projectRoot, "stacks", "load-when-used.js"));
+  const tools = load("@pulumi/pulumi/tsutils") as { typeScriptRequireStrings: () => object };
+  // Where a later SDK asks elsewhere for its compiler, it gets it.
+  tools.typeScriptRequireStrings = () => ({ tsnodeRequire: __filename, typescriptRequire: __filename });
+}

@@ -8,8 +8,8 @@ const PUT_OFF = {
   "@pulumi/pulumi/runtime/closure/codePaths": { functions: true },
   "@pulumi/pulumi/runtime/closure/serializeClosure": { functions: true },
   "@pulumi/pulumi/automation": { functions: false },
-  // What components of other languages are offered with; the start of a policy pack requires it.
-  "@pulumi/pulumi/provider/experimental/provider": { functions: false },
+  // Finds the components of a package, by TypeScript's compiler; the start of a policy pack requires it.
+  "@pulumi/pulumi/provider/experimental/analyzer": { functions: false },
   // Half of zod's modules are messages in other languages.
   "zod/v4/locales": { functions: false },
 };

@@ -28,9 +28,7 @@ export function planOf(waves: Record<string, string[]>): Plan {
 
 /** Events of one run, each at a number of seconds after its start. */
 export function eventsOf(...bodies: [seconds: number, body: EventBody][]): RolloutEvent[] {
-  return bodies.map(
-    ([seconds, body]) => ({ at: new Date(START + seconds * 1000).toISOString(), run: RUN, ...body }),
-  );
+  return bodies.map(([seconds, body]) => ({ at: new Date(START + seconds * 1000).toISOString(), run: RUN, ...body }));
 }
 
 /** What a message could do if it were taken for more than text. */

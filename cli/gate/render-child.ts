@@ -19,8 +19,8 @@ export type Rendering = { objects: RenderedObject[] } | { error: string };
 async function main({ root, stacks, out }: RenderTasks): Promise<void> {
   const load = createRequire(join(root, "package.json"));
   load("./stacks/load-when-used.js");
-  // See stacks/entry.js; the type does not have it.
-  Object.assign(Error, { prepareStackTrace: undefined });
+  // Pulumi takes a stack trace with every promise and resource, and nobody reads one here.
+  Error.stackTraceLimit = 0;
   const { render } = load("./dist/stacks/render.js") as {
     render: (stack: string, file: string) => Promise<RenderedObject[]>;
   };

@@ -18,7 +18,7 @@ export interface Command {
 
 const SAMPLE_MILLISECONDS = 20;
 /** Linux counts processor time in hundredths of a second, on every architecture (USER_HZ). */
-const TICKS_PER_SECOND = 100;
+export const TICKS_PER_SECOND = 100;
 const TIMEOUT_SECONDS = 300;
 
 /**

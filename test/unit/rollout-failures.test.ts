@@ -16,7 +16,7 @@ const reportOf = (...lines: string[]) => {
   return report;
 };
 
-/** Messages of Pulumi's engine 3.230, of the Kubernetes provider 4.27 and of the program, as they were seen. */
+/** Messages in the words of Pulumi 3.230, the Kubernetes provider 4.27 and the program: some as seen, most from how these write them. */
 const MESSAGES: [string, string][] = [
   [
     "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with `pulumi cancel`.\n  file:///state/.pulumi/locks/organization/clawfleet/eu/1.json: created by root@host (pid 12) at 2026-11-21T18:00:00Z",

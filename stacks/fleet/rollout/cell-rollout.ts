@@ -54,7 +54,7 @@ export interface CellRolloutOptions {
 
 /** A cell's cluster, found to be the right one. */
 interface Target {
-  open: () => Promise<ClusterConnection>;
+  reader: ClusterConnection;
   /** Where the cell will be, as its settings say. */
   expected: CellLocation;
 }
@@ -87,7 +87,7 @@ class CellRollout {
     await this.takeOver();
     const target = await this.target();
     await pulumi.createStack(stack);
-    const reader = await target.open();
+    const { reader } = target;
     const since = this.options.previewAll ? undefined : await this.options.settled.since(this.cell, reader);
     if (since !== undefined)
       this.notice(`inputs, state and objects are as ${since} left them: not previewed (--preview-all would)`);
@@ -102,7 +102,8 @@ class CellRollout {
       this.phase("soak");
       await soak(reader, { ...location.at, cell: id }, health, minSuccessTime, gate);
     }
-    await this.options.settled.remember(this.cell, reader);
+    // What has not changed is remembered already.
+    if (since === undefined) await this.options.settled.remember(this.cell, reader);
     return location.changed ? "done" : "unchanged";
   }
 
@@ -149,10 +150,10 @@ class CellRollout {
     const { cluster } = cell;
     const local = cluster.embedded === true ? localCluster(cluster.id, stateFolder) : undefined;
     const address = local ?? locateCluster(cluster, inputs);
-    const open = () => renewedConnection(() => openCluster(address, cluster.id));
-    await preflight(cell, await open(), local?.uid ?? cluster.uid);
+    const reader = await renewedConnection(() => openCluster(address, cluster.id));
+    await preflight(cell, reader, local?.uid ?? cluster.uid);
     const namespace = cell.config.namespace ?? id;
-    return { open, expected: { cell: id, namespace, service: `${id}-gateway` } };
+    return { reader, expected: { cell: id, namespace, service: `${id}-gateway` } };
   }
 
   /** Runs a command of Pulumi on the cell's stack, under the policies of its environment. */
@@ -221,11 +222,11 @@ class CellRollout {
   }
 
   /** Why a command was ended; for a cell that took too long, what it waited for. */
-  private async reasonOf({ open, expected }: Target): Promise<unknown> {
+  private async reasonOf({ reader, expected }: Target): Promise<unknown> {
     const reason: unknown = this.attempt.signal.reason;
     if (!(reason instanceof Timeout)) return reason;
     try {
-      const { problems } = await look(await open(), expected);
+      const { problems } = await look(reader, expected);
       if (problems.length > 0)
         return unhealthy(this.cell.id, [`${reason.what.replace(/^.*: /, "")}: ${problems.join("; ")}`]);
     } catch {

@@ -8,6 +8,7 @@ import { locateCluster, openCluster, type ClusterAddress, type ClusterConnection
 import type { Cluster, FleetCell } from "../stacks/fleet/inventory";
 import { selectCells } from "../stacks/fleet/selector";
 import { localCluster } from "../stacks/local-clusters";
+import { eachOf } from "./each-of";
 import { FleetFiles } from "./fleet-files";
 import type { StackCell } from "./local";
 import { openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
@@ -139,17 +140,11 @@ export class FleetCells {
   }
 
   /** Does something for each of many, several at once; the results are in their order. */
-  async each<I, T>(items: readonly I[], work: (item: I) => Promise<T>): Promise<T[]> {
-    const results: T[] = [];
-    const queue = [...items.entries()];
-    const next = async (): Promise<void> => {
-      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-        this.signal.throwIfAborted();
-        results[item[0]] = await work(item[1]);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
-    return results;
+  each<I, T>(items: readonly I[], work: (item: I) => Promise<T>): Promise<T[]> {
+    return eachOf(items, AT_ONCE, (item) => {
+      this.signal.throwIfAborted();
+      return work(item);
+    });
   }
 }
 

@@ -5,7 +5,8 @@ import { Environment } from "../components/environment";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
 import { clusterTools, ensureManifests, ensureTools } from "../engine/toolchain";
 import { readFleet, type FleetCell } from "../stacks/fleet/inventory";
-import { cellsOfStack, PROJECT, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
+import { checkpointFile, locksFolder } from "../stacks/project";
+import { cellsOfStack, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
 import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
 import { backendEnv, projectRoot, stateLayout, usesLocalBackend } from "./workspace";
 import { summarize } from "./summary";
@@ -82,7 +83,7 @@ export function policyArgs(environment: Environment): string[] {
 /** Destroys the stack, then stops the embedded clusters. What the config says to retain stays until its cluster goes. */
 export async function down(stack: string, signal: AbortSignal): Promise<void> {
   const layout = stateLayout();
-  if (!usesLocalBackend() || existsSync(join(layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`))) {
+  if (!usesLocalBackend() || existsSync(checkpointFile(layout.backend, stack))) {
     const pulumi = await openPulumi();
     // A cluster that crashed has to answer for its objects to be deleted.
     await startEmbedded(stack, signal);
@@ -180,7 +181,7 @@ export async function stackCells(pulumi: LocalPulumi, stack: string): Promise<Re
 /** A killed run leaves its lock in the project's own backend. It is removed when its process is gone, and only then. */
 export async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
   if (!usesLocalBackend(pulumi.env)) return;
-  const folder = join(pulumi.layout.backend, ".pulumi", "locks", "organization", PROJECT, stack);
+  const folder = locksFolder(pulumi.layout.backend, stack);
   const locks = existsSync(folder) ? readdirSync(folder) : [];
   for (const name of locks) {
     const lock = JSON.parse(readFileSync(join(folder, name), "utf8")) as { pid: number; hostname: string };

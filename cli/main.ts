@@ -1,39 +1,14 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
 import { Command } from "commander";
-import {
-  AuthExpired,
-  Conflict,
-  Drifted,
-  FleetError,
-  NotFound,
-  PolicyViolation,
-  RateLimited,
-  Timeout,
-  Unhealthy,
-  Unreachable,
-  ValidationFailed,
-} from "../components/errors";
+import { FleetError } from "../components/errors";
 import type * as fleetCommandsModule from "./config";
 import { addDayTwoCommands } from "./day-two-commands";
+import { EXIT_CODES } from "./exit-codes";
 import { registerGate } from "./gate-commands";
 import { addRolloutCommands } from "./rollout-commands";
 import type { InitOptions } from "./init";
 import type { OpenOptions } from "./open";
-
-/** Exit codes by error class, as docs/cli.md has them; 1 is everything else, and 130 an interruption. */
-const EXIT_CODES = [
-  [ValidationFailed, 2],
-  [NotFound, 3],
-  [Conflict, 4],
-  [AuthExpired, 5],
-  [Unreachable, 6],
-  [Timeout, 7],
-  [RateLimited, 8],
-  [PolicyViolation, 9],
-  [Unhealthy, 10],
-  [Drifted, 11],
-] as const;
 
 function exitCodeHelp(): string {
   const codes = EXIT_CODES.map(([type, code]) => `${String(code)} ${type.name}`);

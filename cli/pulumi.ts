@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { FleetError, NotFound } from "../components/errors";
 import { ensureTools, preparePulumiHome, pulumiTools } from "../engine/toolchain";
+import { checkpointFile, PROJECT } from "../stacks/project";
 import {
   backendEnv,
   composeStackFile,
   prepareState,
   processEnv,
-  PROJECT,
   projectRoot,
   saveSalt,
   stateLayout,
@@ -107,8 +107,7 @@ export async function ensureStack(pulumi: LocalPulumi, stack: string): Promise<v
 /** Creates the stack unless it exists. Of the project's own backend it is not selected, so that many can be created at once. */
 export async function createStack(pulumi: LocalPulumi, stack: string): Promise<void> {
   if (!usesLocalBackend(pulumi.env)) await must(pulumi, ["stack", "select", "--create", stack]);
-  else if (!existsSync(join(pulumi.layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`)))
-    await initStack(pulumi, stack);
+  else if (!existsSync(checkpointFile(pulumi.layout.backend, stack))) await initStack(pulumi, stack);
 }
 
 /** `pulumi stack init` writes a salt beside the Pulumi.yaml that it finds, so it is shown one of no consequence. */

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { PROJECT } from "../stacks/project";
 import {
   composeStackFile,
   processEnv,
-  PROJECT,
   projectRoot,
   saveComposedStackFile,
   stateLayout,

@@ -1,3 +1,4 @@
+import { nameOf } from "../stacks/fleet/engine-text";
 import type { LocalPulumi } from "./pulumi";
 import type { StackCell } from "./local";
 
@@ -76,10 +77,6 @@ function cellOf(resource: StateResource, byUrn: Map<string, StateResource>): str
   while (at !== undefined && at.type !== "clawfleet:index:AgentStack")
     at = at.parent === undefined ? undefined : byUrn.get(at.parent);
   return at && nameOf(at.urn);
-}
-
-function nameOf(urn: string): string {
-  return urn.slice(urn.lastIndexOf("::") + 2);
 }
 
 /**

@@ -1,15 +1,12 @@
-import { FleetError } from "../components/errors";
+import { FleetError, Unhealthy, Unreachable } from "../components/errors";
 import type { FleetCell } from "../stacks/fleet/inventory";
 import { look } from "../stacks/fleet/rollout/health";
 import { healthCounts, lastRollouts, statusRows, type CellStatus } from "../stacks/fleet/status";
 import { columns } from "./columns";
 import { readDriftChecks } from "./drift-checks";
+import { exitCodeOf } from "./exit-codes";
 import { FleetCells } from "./fleet-cells";
 import { runsOf } from "./runs";
-
-/** Exit codes of `status`, as those of the errors that they stand for. */
-const UNREACHABLE = 6;
-const UNHEALTHY = 10;
 
 /**
  * Prints the cells of a fleet at a glance.
@@ -31,7 +28,7 @@ export async function printStatus(
     const numbers = Object.entries(counts).filter(([, count]) => count > 0);
     process.stdout.write(`\n${numbers.map(([health, count]) => `${String(count)} ${health}`).join(", ")}\n`);
   }
-  return counts.unreachable > 0 ? UNREACHABLE : counts.unhealthy > 0 ? UNHEALTHY : 0;
+  return counts.unreachable > 0 ? exitCodeOf(Unreachable) : counts.unhealthy > 0 ? exitCodeOf(Unhealthy) : 0;
 }
 
 /** Asks stacks, clusters and journals. A cell that cannot be asked is told of like any other. */

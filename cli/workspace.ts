@@ -6,9 +6,6 @@ import { stateFolder } from "../stacks/local-clusters";
 /** The project's root: the folder of Pulumi.yaml. */
 export const projectRoot = findRoot(__dirname);
 
-/** The project's name in Pulumi.yaml. */
-export const PROJECT = "clawfleet";
-
 /** The version of this package. */
 export function packageVersion(): string {
   return (JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string }).version;

@@ -11,7 +11,7 @@ import { cellsOf, defaultFolder, type Cell } from "./config";
 import { FleetError } from "../components/errors";
 import type { Cluster } from "./fleet/inventory";
 import { localCluster } from "./local-clusters";
-import { PROJECT } from "./fleet/stacks";
+import { PROJECT } from "./project";
 import { preflight, type ClusterIdentity } from "./preflight";
 
 /** A cell with the cluster that it goes to. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { NotFound } from "../components/errors";
-import { PROJECT } from "./fleet/stacks";
+import { PROJECT } from "./project";
 import { localCluster } from "./local-clusters";
 import { program } from "./program";
 

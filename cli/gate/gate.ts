@@ -11,7 +11,7 @@ import { FleetFiles } from "../fleet-files";
 import { stateLayout, projectRoot } from "../workspace";
 import { BaseRevision } from "./base-revision";
 import { applyBase, backendCheckpoint, exportedCheckpoint, hasBackend, renderStacks, startStandIns } from "./bases";
-import { eachOf } from "./child";
+import { eachOf } from "../each-of";
 import { environmentOf, previewStack } from "./preview";
 import { reachClusters } from "./reach";
 import type { Rendering } from "./render-child";

@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import { PLACEHOLDER, type Deployment } from "../../stacks/fleet/check/checkpoint";
 import { INVENTORY_FILE, type Fleet } from "../../stacks/fleet/inventory";
 import { OVERLAYS_FOLDER } from "../../stacks/fleet/overlays";
-import { PROJECT } from "../../stacks/fleet/stacks";
+import { checkpointFile, PROJECT } from "../../stacks/project";
 import { localCluster, type LocalCluster } from "../../stacks/local-clusters";
 import { ChildFailed, openPulumi, type LocalPulumi } from "../pulumi";
 import { stateLayout } from "../workspace";
@@ -153,7 +153,7 @@ async function initFirstStack(pulumi: LocalPulumi, signal: AbortSignal): Promise
 }
 
 function stackFile(pulumi: LocalPulumi, stack: string): string {
-  return join(pulumi.layout.backend, ".pulumi", "stacks", PROJECT, `${stack}.json`);
+  return checkpointFile(pulumi.layout.backend, stack);
 }
 
 /** What an embedded cluster has that runs; entries trust the proxies of that range. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { nameOf, typeOf } from "./engine-text";
 
 /** What is read of `pulumi refresh --preview-only --json`. */
 const refreshPreview = z.object({
@@ -30,14 +31,8 @@ export function driftedResources(output: string): DriftedResource[] {
   return (steps ?? []).flatMap(({ op, urn, detailedDiff }): DriftedResource[] => {
     if (op !== "update" && op !== "delete") return [];
     const paths = op === "delete" ? [] : Object.keys(detailedDiff ?? {}).sort();
-    return [{ urn, ...nameOf(urn), drift: op === "delete" ? "deleted" : "changed", paths }];
+    return [{ urn, type: typeOf(urn), name: nameOf(urn), drift: op === "delete" ? "deleted" : "changed", paths }];
   });
-}
-
-/** The type and the name in a URN. */
-export function nameOf(urn: string): { type: string; name: string } {
-  const [, , types = "", ...name] = urn.split("::");
-  return { type: types.split("$").at(-1) ?? "", name: name.join("::") };
 }
 
 /** What a check of a stack found. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { configHash } from "../../components/config-hash";
 import catalogue from "../../components/images.json";
 import { componentArgs, referredType, type PropertySpec } from "../component-schema";
 import { SECRET_TYPE } from "../schema";
@@ -152,5 +152,5 @@ function hash(value: unknown): string {
   const text = JSON.stringify(value, (_, item: unknown) =>
     isMap(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
   );
-  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+  return configHash(text);
 }

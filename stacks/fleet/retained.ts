@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { nameOf } from "./drift";
+import { typeOf } from "./engine-text";
 
 /** What is read of `pulumi stack export`. */
 const exported = z.object({
@@ -38,7 +38,7 @@ export interface StackResource {
 export function stackResources(output: string): StackResource[] {
   const { resources } = exported.parse(JSON.parse(output)).deployment;
   return (resources ?? []).flatMap(({ urn, custom = false, id = "", retainOnDelete = false, protect = false }) => {
-    const { type } = nameOf(urn);
+    const type = typeOf(urn);
     if (!custom || type.startsWith("pulumi:providers:")) return [];
     return [{ urn, type, id, retained: retainOnDelete, protected: protect }];
   });

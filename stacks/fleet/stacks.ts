@@ -2,14 +2,12 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { Conflict, NotFound } from "../../components/errors";
+import { PROJECT } from "../project";
 import { cellById, unknown, type Fleet, type FleetCell } from "./inventory";
 import { isMap, type Layer } from "./merge";
 import { checkedLayer } from "./overlays";
 import { checked, type Locate } from "./problems";
 import { locateIn, readYaml, type YamlFile } from "./yaml-file";
-
-/** Pulumi's project, and the namespace of its config. */
-export const PROJECT = "clawfleet";
 
 /** What a stack's own file says, below `clawfleet:`. */
 const stackSchema = z.strictObject({

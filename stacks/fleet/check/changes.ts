@@ -1,3 +1,4 @@
+import { nameOf, typeOf } from "../engine-text";
 /** The state of a resource before or after a step. */
 export interface ResourceState {
   type: string;
@@ -52,16 +53,6 @@ const STATEFUL =
 /** Whether objects of a type keep data, or what is deleted with them. */
 export function isStateful(type: string): boolean {
   return STATEFUL.test(type);
-}
-
-/** The name in a URN. */
-export function nameOf(urn: string): string {
-  return urn.split("::").slice(3).join("::");
-}
-
-/** A resource's own type, without those of its parents. */
-export function typeOf(urn: string): string {
-  return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ValidationFailed } from "../../../components/errors";
-import { typeOf } from "./changes";
+import { typeOf } from "../engine-text";
 import { formatPath } from "../merge";
 
 /** What stands for a secret: nothing that looks like one. */

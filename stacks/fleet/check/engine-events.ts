@@ -1,3 +1,4 @@
+import { plainText } from "../engine-text";
 import type { ResourceState, Step } from "./changes";
 
 /** A policy's finding, as the engine tells of it. */
@@ -72,9 +73,4 @@ function parse(line: string): EngineEvent | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Without Pulumi's marks for colours. */
-function plainText(message: string): string {
-  return message.replaceAll(/<\{%[^%]*%\}>/g, "").trim();
 }

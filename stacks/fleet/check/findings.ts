@@ -1,6 +1,7 @@
 import type { FleetCell } from "../inventory";
 import type { EngineRun, PolicyEvent } from "./engine-events";
-import { nameOf, typeOf, type ResourceState } from "./changes";
+import { nameOf, typeOf } from "../engine-text";
+import type { ResourceState } from "./changes";
 
 /** How much a finding weighs: what is `undecided` only the update will know. */
 export type FindingLevel = "mandatory" | "advisory" | "undecided";

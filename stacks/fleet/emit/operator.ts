@@ -1,5 +1,5 @@
 import type { Plan } from "../rollout/plan-schema";
-import { PROJECT } from "../stacks";
+import { PROJECT } from "../../project";
 
 /** What the operator has to know beside the plan. */
 export interface OperatorOptions {

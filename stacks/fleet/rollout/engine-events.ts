@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { plainText } from "../engine-text";
 
 const step = z.object({
   op: z.string(),
@@ -66,7 +67,7 @@ export class EngineReport {
     const { policyEvent: policy, resOutputsEvent: outputs, summaryEvent: summary } = data;
     if (policy !== undefined) {
       const level = LEVELS[policy.enforcementLevel] ?? "advisory";
-      const message = plain(policy.message);
+      const message = plainText(policy.message);
       this.findings.push({ policy: policy.policyName, level, urn: policy.resourceUrn, message });
     }
     if (outputs !== undefined) this.outputs(outputs.metadata);
@@ -80,7 +81,7 @@ export class EngineReport {
 
   private diagnostic(event: { severity: string; message: string; ephemeral?: boolean } | undefined): void {
     if (event === undefined || event.ephemeral === true) return;
-    const message = plain(event.message);
+    const message = plainText(event.message);
     if (message === "") return;
     if (event.severity === "error") this.errors.push(message);
     if (event.severity === "warning") this.warnings.push(message);
@@ -112,9 +113,4 @@ const CHANGING = ["create", "update", "delete", "replace", "import"];
 function changesOf(counts: Record<string, number>): Changes {
   const sum = (...ops: string[]) => ops.reduce((total, op) => total + (counts[op] ?? 0), 0);
   return { adds: sum("create", "import"), updates: sum("update"), replaces: sum("replace"), deletes: sum("delete") };
-}
-
-/** Without Pulumi's marks for colours. */
-function plain(message: string): string {
-  return message.replace(/<\{%[^%]*%\}>/g, "").trim();
 }

@@ -6,7 +6,7 @@ import { from } from "../../server-kubeconfig";
 import { cellById, INVENTORY_FILE, type Cluster } from "../inventory";
 import { isMap } from "../merge";
 import { OVERLAYS_FOLDER } from "../overlays";
-import { PROJECT } from "../stacks";
+import { PROJECT } from "../../project";
 import { readYaml } from "../yaml-file";
 import { stackFile, type CellFiles } from "./fleet-plan";
 import type { PlannedCell } from "./plan-schema";

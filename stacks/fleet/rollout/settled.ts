@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { FleetError } from "../../../components/errors";
 import type { ClusterReader } from "../../cluster-connection";
-import { PROJECT } from "../stacks";
+import { checkpointFile } from "../../project";
 import type { Frozen, PlannedCell } from "./plan-schema";
 import { privateFolder, writeWhole } from "./run-folder";
 
@@ -87,7 +87,7 @@ export class SettledCells {
   ): Promise<Pick<Settled, "state" | "objects"> | undefined> {
     const { backend } = this.options;
     if (backend === undefined) return undefined;
-    const file = join(backend, ".pulumi", "stacks", PROJECT, `${cell.stack}.json`);
+    const file = checkpointFile(backend, cell.stack);
     if (!existsSync(file)) return undefined;
     const text = readFileSync(file, "utf8");
     const { resources, pending_operations: pending } = checkpointSchema.parse(JSON.parse(text)).checkpoint.latest;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { Conflict } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
-import { PROJECT } from "../stacks";
+import { locksFolder } from "../../project";
 import { endedProcess } from "./cell-process";
 import type { PlannedCell } from "./plan-schema";
 
@@ -33,7 +33,7 @@ export interface LockOptions {
  */
 export function releaseLocks({ id, stack }: PlannedCell, work: string, { backend, clear }: LockOptions): string[] {
   if (backend === undefined) return [];
-  const folder = join(backend, ".pulumi", "locks", "organization", PROJECT, stack);
+  const folder = locksFolder(backend, stack);
   if (!existsSync(folder)) return [];
   const ours = endedProcess(work)?.pid;
   return readdirSync(folder).flatMap((name) => {

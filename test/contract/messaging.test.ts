@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JetStreamClient } from "@nats-io/jetstream";
+import { queueLength } from "../../stacks/fleet/rollout/queue";
 import { DELIVERED, Messaging, until } from "../support/messaging";
 
 const COUNT = 10_000;
@@ -46,6 +47,34 @@ describe("contract with the real NATS and the real Bento", function () {
   it("makes the streams again without changing them", async () => {
     assert.equal(await messaging.setup(), 0, messaging.log.join(""));
     assert.deepEqual(Object.keys(await messaging.pending()).sort(), ["dead_letters", "inbound", "outbound"]);
+  });
+
+  it("is counted by a rollout as the broker's own figures are", async () => {
+    const api: Record<string, unknown> = {
+      pods: { items: [{ spec: { nodeName: "node" } }] },
+      "statefulsets/eu-broker": {},
+    };
+    const count = () =>
+      queueLength(
+        {
+          get: (path) => Promise.resolve(api[path.replace(/^.*\/namespaces\/eu\/|\?.*$/g, "")]),
+          ask: async (path) => {
+            const [, own] = path.split("/services/eu-broker:monitoring/proxy");
+            if (own === undefined) return { status: 200, body: "{}" }; // the node
+            const answer = await fetch(`http://127.0.0.1:${String(messaging.monitoringPort)}${own}`);
+            return { status: answer.status, body: await answer.text() };
+          },
+        },
+        { cell: "eu", namespace: "eu" },
+      );
+    assert.deepEqual(await count(), { state: "counted", pending: 0, deadLetters: 0 });
+    await messaging.killRelay("SIGTERM");
+    const client = await messaging.jetstream("billing");
+    for (const id of ["queued-1", "queued-2", "queued-3"]) await publish(client, id, toChannel("later"));
+    assert.deepEqual(await count(), { state: "counted", pending: 3, deadLetters: 0 });
+    await messaging.startRelay();
+    await drained();
+    assert.deepEqual(await count(), { state: "counted", pending: 0, deadLetters: 0 });
   });
 
   it("asks the gateway for one turn per message, with the hooks' token and the message's id", async () => {

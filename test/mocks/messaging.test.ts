@@ -7,7 +7,7 @@ import {
 } from "../../components/message-broker";
 import { MessageRelay, type MessageRelayArgs } from "../../components/message-relay";
 import { planMessageRelay, type MessageRelayOptions } from "../../components/message-relay-plan";
-import type { Container, PodSpec } from "./cells";
+import { recordCell, type Container, type PodSpec } from "./cells";
 import { differences, providers, record } from "./support";
 
 const POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy";
@@ -241,6 +241,19 @@ describe("MessageRelay", () => {
       `${DEPLOYMENT} relay spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
       "random:index/randomPassword:RandomPassword relay-hooks-token keepers.version",
     ]);
+  });
+
+  it("has a cell's broker where a rollout asks for its queue", async () => {
+    const recorder = await recordCell({ messaging: {} });
+    const { metadata, spec } = recorder.get("kubernetes:core/v1:Service", "cell-broker").inputs as {
+      metadata: { name: string };
+      spec: { selector: Record<string, string>; ports: { name: string; port: number }[] };
+    };
+    assert.equal(metadata.name, "cell-broker");
+    assert.equal(recorder.get(STATEFUL_SET, "cell-broker").type, STATEFUL_SET);
+    assert.deepEqual(spec.ports[1], { name: "monitoring", port: 8222, targetPort: 8222, protocol: "TCP" });
+    assert.equal(spec.selector["app.kubernetes.io/component"], "message-broker");
+    assert.equal(spec.selector["app.kubernetes.io/instance"], "cell");
   });
 
   const refused: [MessageRelayOptions, RegExp][] = [

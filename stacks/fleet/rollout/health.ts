@@ -3,12 +3,12 @@ import { Unhealthy } from "../../../components/errors";
 import { cellHealth, readWorkloads, type Pod } from "../../cell-health";
 import type { ClusterConnection } from "../../cluster-connection";
 import type { Clock } from "./clock";
+import { grownQueue, queueLength } from "./queue";
+import { askThroughProxy, parsed } from "./service-proxy";
 
 /*
  * Our own gate: what Pulumi waited for is what it wrote, once. This looks at all workloads of the cell, as they are now.
  */
-
-const node = z.object({ metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }) });
 
 /** A cell on its cluster. */
 export interface CellLocation {
@@ -79,7 +79,7 @@ export function restartedSince(before: Health, now: Health): string[] {
 export type GatewayHealth =
   | { state: "healthy" }
   | { state: "unhealthy"; detail: string }
-  /** Nothing runs on a simulated node, or the way through the API server is closed. */
+  /** As askThroughProxy says. */
   | { state: "unchecked"; why: string };
 
 /**
@@ -90,38 +90,22 @@ export async function gatewayHealth(
   reader: ClusterConnection,
   { cell, namespace, service }: CellLocation,
 ): Promise<GatewayHealth> {
-  const selector = encodeURIComponent(`app.kubernetes.io/instance=${cell},app.kubernetes.io/component=gateway`);
-  const pods = (await reader.get(`/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`)) as { items: Pod[] };
-  const nodeName = pods.items.find(({ spec }) => spec?.nodeName !== undefined)?.spec?.nodeName;
-  if (nodeName === undefined) return { state: "unchecked", why: "the gateway has no Pod on a node" };
-  const simulated = await reader.ask(`/api/v1/nodes/${nodeName}`);
-  if (simulated.status === 200 && isSimulated(simulated.body))
-    return { state: "unchecked", why: "its node is simulated, and no process runs there" };
-  const { status, body } = await reader.ask(`/api/v1/namespaces/${namespace}/services/${service}:http/proxy/startupz`);
-  if (status === 401 || status === 403)
-    return { state: "unchecked", why: "these credentials may not use services/proxy" };
-  if (status === 502 || status === 503 || status === 504)
-    return { state: "unchecked", why: `the API server gets no way through to it (${String(status)})` };
+  const answer = await askThroughProxy(reader, {
+    cell,
+    namespace,
+    component: "gateway",
+    service: `${service}:http`,
+    path: "/startupz",
+  });
+  if (answer.state === "unchecked") return answer;
+  const { status, body } = answer;
   if (status === 200 && saysStarted(body)) return { state: "healthy" };
   return { state: "unhealthy", detail: `/startupz answered ${String(status)}, without "status": "started"` };
-}
-
-function isSimulated(body: string): boolean {
-  const { success, data } = node.safeParse(parsed(body));
-  return success && data.metadata.annotations["kwok.x-k8s.io/node"] !== undefined;
 }
 
 function saysStarted(body: string): boolean {
   const { success, data } = z.object({ status: z.string() }).safeParse(parsed(body));
   return success && data.status === "started";
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Seconds between looks. */
@@ -159,7 +143,7 @@ export async function waitUntilHealthy(
 }
 
 /**
- * Watches a healthy cell for some time.
+ * Watches a healthy cell for some time. Its queue of outbound messages is counted at the beginning and at the end.
  * @throws Unhealthy at the first problem.
  */
 export async function soak(
@@ -167,8 +151,14 @@ export async function soak(
   location: CellLocation,
   healthy: Health,
   seconds: number,
-  { clock, signal }: GateOptions,
+  { clock, signal, notice }: GateOptions,
 ): Promise<void> {
+  const count = async () => {
+    const length = await queueLength(reader, location);
+    if (length.state === "unchecked") notice(`the queue of outbound messages was not counted: ${length.why}`);
+    return length;
+  };
+  const queue = await count();
   for (const since = clock.seconds(); clock.seconds() - since < seconds;) {
     await clock.sleep(Math.min(LOOK_SECONDS, seconds), signal);
     signal.throwIfAborted();
@@ -176,6 +166,9 @@ export async function soak(
     const problems = [...now.problems, ...restartedSince(healthy, now)];
     if (problems.length > 0) throw unhealthy(location.cell, problems);
   }
+  if (queue.state !== "counted") return;
+  const grown = grownQueue(queue, await count());
+  if (grown.length > 0) throw unhealthy(location.cell, grown);
 }
 
 /** The error of a cell that has problems. */

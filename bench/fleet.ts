@@ -1,10 +1,11 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { stringify } from "yaml";
+import { eachOf } from "../cli/each-of";
 import { policyArgs } from "../cli/local";
-import { ensureStack } from "../cli/pulumi";
+import { createStack } from "../cli/pulumi";
 import { projectRoot, withSalt } from "../cli/workspace";
 import { Environment } from "../components/environment";
 import { FleetError } from "../components/errors";
@@ -20,114 +21,143 @@ import { summarize, type Cost, type Verdict } from "./statistics";
 
 /*
  * A fleet of small cells (a gateway each, as tenants on a few clusters), rolled out by `clawfleet up` and by what one would
- * write instead: the same pulumi commands in a shell loop, one after the other and with xargs, and helm. Each once: what is
- * measured takes minutes.
+ * write instead: the same pulumi commands with xargs and in a shell loop, and helm. Each once: what is measured takes
+ * minutes. Each has tenants of its own, so that all of them begin with nothing; Pulumi's stacks are there before.
  */
 
 interface Options {
   clusters: number;
   cells: number;
   concurrency: number;
+  loopCells: number;
   json?: boolean;
 }
 
 /** Seconds that one of the measured commands may take. */
 const TIMEOUT_SECONDS = 3600;
+const PER_CELL = { environments: [{ id: "dev", stacks: "cell" }] };
 const TARGETS = { overhead: 1.05, unchanged: 0.2 };
+/** What is measured, in this order: what the targets are about comes first. */
 const NAMES = {
   up: "clawfleet up: preview, policies, up, health",
   unchanged: "clawfleet up again, nothing changed",
-  loop: "shell loop: preview with policies, up",
-  xargs: "xargs: preview with policies, up",
   previews: "xargs: preview",
+  xargs: "xargs: preview with policies, up",
   helm: "xargs: helm upgrade --install --wait",
+  loop: "shell loop: preview with policies, up",
 };
-type Measured = Record<keyof typeof NAMES, Cost>;
+type Contestant = keyof typeof NAMES;
+/** What was measured so far, and how many cells it was measured with. */
+type Measured = Partial<Record<Contestant, { cost: Cost; cells: number }>>;
 
 async function main(): Promise<void> {
   const options = new Command("bench-fleet")
-    .description("Measures rollouts of a whole fleet on local clusters. Ends with 1 when a target is missed.")
+    .description(
+      "Measures rollouts of a whole fleet on local clusters. Ends with 1 when a target is missed.\n" +
+        "Ctrl-C ends it with what has been measured so far.",
+    )
     .option("--clusters <n>", "how many local clusters", whole, 4)
     .option("--cells <n>", "how many cells, spread over the clusters as tenants", whole, 50)
     .option("--concurrency <n>", "how many cells at once", whole, cpus().length)
+    .option("--loop-cells <n>", "how many of the cells the shell loop goes through: it is the slowest", whole, 10)
     .option("--json", "print verdicts instead of tables")
     .parse()
     .opts<Options>();
   const interruption = new AbortController();
-  process.once("SIGINT", () => {
+  const interrupt = () => {
+    process.exitCode = 130;
     interruption.abort(new FleetError({ what: "interrupted" }));
-  });
+  };
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   const names = Array.from({ length: options.clusters }, (_, index) => `bench-${String(index)}`);
   const fleet = await TestFleet.start(names, interruption.signal);
+  const contest = new FleetContest(fleet, options, interruption.signal);
   try {
-    const measured = await new FleetContest(fleet, options, interruption.signal).run();
-    const verdicts = judge(measured);
-    const rows = Object.entries(NAMES).map(([key, name]) => ({
-      name,
-      summary: summarize([measured[key as keyof Measured]]),
-    }));
-    const head = `${String(options.cells)} cells on ${String(options.clusters)} clusters, ${String(options.concurrency)} at once\n\n`;
-    process.stdout.write(options.json ? `${JSON.stringify(verdicts)}\n` : head + report(rows, verdicts));
-    if (verdicts.some(({ ok }) => !ok)) process.exitCode = 1;
+    await contest.run();
   } finally {
+    print(contest.measured, options);
     await fleet.stop();
   }
 }
 
+/** Prints what there is: all of it, or what was measured before an interruption. */
+function print(measured: Measured, { cells, clusters, concurrency, json }: Options): void {
+  const verdicts = judge(measured);
+  const rows = (Object.keys(NAMES) as Contestant[]).flatMap((key) => {
+    const result = measured[key];
+    if (result === undefined) return [];
+    const perCell = `${(result.cost.wall / result.cells).toFixed(2)} s a cell`;
+    return [{ name: `${NAMES[key]} (${String(result.cells)} cells, ${perCell})`, summary: summarize([result.cost]) }];
+  });
+  const head = `${String(cells)} cells on ${String(clusters)} clusters, ${String(concurrency)} at once\n\n`;
+  process.stdout.write(json ? `${JSON.stringify(verdicts)}\n` : head + report(rows, verdicts));
+  if (verdicts.some(({ ok }) => !ok)) process.exitCode ??= 1;
+}
+
 function judge({ up, unchanged, xargs, previews }: Measured): Verdict[] {
-  const verdict = (name: string, ratio: number, target: number) => ({ name, ratio, target, ok: ratio <= target });
+  const verdict = (name: string, ours: Measured["up"], theirs: Measured["up"], target: number): Verdict[] => {
+    if (ours === undefined || theirs === undefined) return [];
+    const ratio = ours.cost.wall / theirs.cost.wall;
+    return [{ name, ratio, target, ok: ratio <= target }];
+  };
   return [
-    verdict("clawfleet up / the same with xargs", up.wall / xargs.wall, TARGETS.overhead),
-    verdict("nothing changed / previews with xargs", unchanged.wall / previews.wall, TARGETS.unchanged),
+    ...verdict("clawfleet up / the same with xargs", up, xargs, TARGETS.overhead),
+    ...verdict("nothing changed / previews with xargs", unchanged, previews, TARGETS.unchanged),
   ];
+}
+
+/** A fleet's files and its cells. */
+interface Cells {
+  folder: string;
+  cells: readonly FleetCell[];
 }
 
 /** The same cells, rolled out in several ways, one after the other. */
 class FleetContest {
-  private readonly cells: readonly FleetCell[];
-  private readonly folder: string;
+  readonly measured: Measured = {};
 
   constructor(
     private readonly fleet: TestFleet,
     private readonly options: Options,
     private readonly signal: AbortSignal,
-  ) {
-    this.folder = this.writeFleet("fleet", { environments: [{ id: "dev", stacks: "cell" }] });
-    this.cells = readFleet(this.folder).cells;
-  }
+  ) {}
 
-  async run(): Promise<Measured> {
-    const helmFiles = await this.writeCharts();
-    const up = await this.clawfleet();
-    const unchanged = await this.clawfleet();
-    // A cell with a stack of its own gives it its name.
-    const stacks = this.cells.map(({ id }) => id);
-    for (const id of stacks) this.configure(id, id);
-    const previews = await this.shell(
-      stacks,
-      this.options.concurrency,
-      `${this.pulumi("preview")} --expect-no-changes`,
-    );
-    await this.destroy(stacks);
+  async run(): Promise<void> {
+    const { concurrency, loopCells } = this.options;
+    const own = this.writeFleet("t");
+    await this.createStacks(own);
+    const up = [join(projectRoot, "dist", "cli", "main.js"), "up", "--all", "--folder", own.folder];
+    await this.measure("up", own.cells.length, process.execPath, up);
+    await this.measure("unchanged", own.cells.length, process.execPath, up);
+    this.configure(own);
+    await this.shell("previews", idsOf(own), concurrency, `${this.pulumi("preview")} --expect-no-changes`);
+
     const both = `${this.pulumi("preview", true)} && ${this.pulumi("up --yes --skip-preview", true)}`;
-    const loop = await this.inStacks("loop", 1, both);
-    const xargs = await this.inStacks("xargs", this.options.concurrency, both);
-    const { helm: tool } = await ensureTools(["helm"], { signal: this.signal });
-    const helm = await this.shell(
-      helmFiles,
-      this.options.concurrency,
-      `'${tool.path}' upgrade --install --wait --timeout 300s --kubeconfig '${mergedKubeconfig(this.fleet.folder)}'` +
-        ` --kube-context $(cat {}/context) --namespace default $(cat {}/name) {}/chart`,
-    );
-    return { up, unchanged, loop, xargs, previews, helm };
+    const xargs = this.writeFleet("x");
+    await this.createStacks(xargs);
+    this.configure(xargs);
+    await this.shell("xargs", idsOf(xargs), concurrency, both);
+
+    const charts = await this.writeCharts(this.writeFleet("h", {}));
+    const { helm } = await ensureTools(["helm"], { signal: this.signal });
+    const install =
+      `'${helm.path}' upgrade --install --wait --timeout 300s --kubeconfig '${mergedKubeconfig(this.fleet.folder)}'` +
+      ` --kube-context $(cat '${charts}'/{}/context) --namespace default {} '${charts}'/{}/chart`;
+    await this.shell("helm", readdirSync(charts), concurrency, install);
+
+    const loop = this.writeFleet("l", PER_CELL, loopCells);
+    await this.createStacks(loop);
+    this.configure(loop);
+    await this.shell("loop", idsOf(loop), 1, both);
   }
 
-  /** The fleet's files: the cells are tenants, as many on each cluster. */
-  private writeFleet(name: string, inventory: object): string {
-    const { clusters, cells } = this.options;
-    const folder = join(this.fleet.folder, name);
+  /** Writes a fleet's files: the cells are tenants whose names begin with a letter, as many on each cluster. */
+  private writeFleet(letter: string, inventory: object = PER_CELL, atMost = Infinity): Cells {
+    const { clusters, concurrency } = this.options;
+    const cells = Math.min(this.options.cells, atMost);
+    const folder = join(this.fleet.folder, `fleet-${letter}`);
     const ids = this.fleet.clusters.map((cluster) => cluster.name);
-    const tenants = Array.from({ length: Math.ceil(cells / clusters) }, (_, index) => `t${String(index)}`);
+    const tenants = Array.from({ length: Math.ceil(cells / clusters) }, (_, index) => `${letter}${String(index)}`);
     const placed = ids.map((id, index) => {
       const count = Math.floor(cells / clusters) + (index < cells % clusters ? 1 : 0);
       return { environment: "dev", clusters: [id], tenants: tenants.slice(0, count) };
@@ -137,11 +167,7 @@ class FleetContest {
         clusters: ids.map((id) => ({ id, region: "local", embedded: true })),
         tenants: tenants.map((id) => ({ id })),
         cells: placed.filter((each) => each.tenants.length > 0),
-        strategies: {
-          default: {
-            waves: [{ name: "all", selector: {}, maxConcurrency: this.options.concurrency }],
-          },
-        },
+        strategies: { default: { waves: [{ name: "all", selector: {}, maxConcurrency: concurrency }] } },
         ...inventory,
       },
       "overlays/base.yaml": {},
@@ -150,31 +176,23 @@ class FleetContest {
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       writeFileSync(join(folder, file), stringify(value));
     }
-    return folder;
+    return { folder, cells: readFleet(folder).cells };
   }
 
-  private clawfleet(): Promise<Cost> {
-    const cli = join(projectRoot, "dist", "cli", "main.js");
-    return this.measure(process.execPath, [cli, "up", "--all", "--folder", this.folder]);
+  /** A cell with a stack of its own gives it its name. */
+  private async createStacks(cells: Cells): Promise<void> {
+    await eachOf(idsOf(cells), this.options.concurrency, async (stack) => {
+      this.signal.throwIfAborted();
+      await createStack(this.fleet.pulumi, stack);
+    });
   }
 
-  /** The same in stacks of their own, from nothing; removed afterwards. */
-  private async inStacks(prefix: string, concurrency: number, script: string): Promise<Cost> {
-    const stacks = this.cells.map(({ id }) => `${prefix}-${id}`);
-    for (const [index, { id }] of this.cells.entries()) {
-      const stack = stacks[index] ?? "";
-      await ensureStack(this.fleet.pulumi, stack);
-      this.configure(stack, id);
+  /** Writes the stacks' config files, for plain Pulumi. */
+  private configure({ folder, cells }: Cells): void {
+    for (const { id } of cells) {
+      const config = { "clawfleet:folder": folder, "clawfleet:cells": [id] };
+      writeFileSync(this.fleet.configFile(id), withSalt(this.fleet.pulumi.layout, id, stringify({ config })));
     }
-    const cost = await this.shell(stacks, concurrency, script);
-    await this.destroy(stacks);
-    return cost;
-  }
-
-  private configure(stack: string, cell: string): void {
-    const config = { "clawfleet:folder": this.folder, "clawfleet:cells": [cell] };
-    const text = withSalt(this.fleet.pulumi.layout, stack, stringify({ config }));
-    writeFileSync(this.fleet.configFile(stack), text);
   }
 
   /** A command of Pulumi in a shell, on the stack `{}`. */
@@ -185,45 +203,42 @@ class FleetContest {
     return [`'${fleet.pulumi.cli}' ${command} --stack {} --config-file '${file}' --non-interactive`, ...pack].join(" ");
   }
 
-  private async destroy(stacks: readonly string[]): Promise<void> {
-    const script = `PULUMI_SKIP_CHECKPOINTS=true ${this.pulumi("destroy --yes --skip-preview")}`;
-    await this.shell(stacks, this.options.concurrency, script);
+  /** Runs a script for each cell, whose id is in the place of `{}`. */
+  private shell(name: Contestant, ids: readonly string[], concurrency: number, script: string): Promise<void> {
+    const { folder } = this.fleet;
+    const file = join(folder, `${name}-cells`);
+    writeFileSync(file, `${ids.join("\n")}\n`);
+    const log = `'${folder}/${name}-{}.log'`;
+    const each = `{ ${script}; } > ${log} 2>&1 || { tail -n 40 ${log}; exit 1; }`;
+    const args = ["-a", file, "-P", String(concurrency), "-I", "{}", "sh", "-c", each];
+    return this.measure(name, ids.length, "xargs", args);
   }
 
-  /** Runs a script for each word, in the place of `{}`. */
-  private shell(words: readonly string[], concurrency: number, script: string): Promise<Cost> {
-    const file = join(this.fleet.folder, "words");
-    writeFileSync(file, `${words.join("\n")}\n`);
-    const each = `{ ${script}; } > '${this.fleet.folder}/xargs-{}.log' 2>&1 || { tail -n 40 '${this.fleet.folder}/xargs-{}.log'; exit 1; }`;
-    const quiet = words.some((word) => word.includes("/")) ? `{ ${script}; } > /dev/null` : each;
-    return this.measure("xargs", ["-a", file, "-P", String(concurrency), "-I", "{}", "sh", "-c", quiet]);
-  }
-
-  /** A chart of each cell, with the objects that Pulumi would make. */
-  private async writeCharts(): Promise<string[]> {
-    const together = this.writeFleet("rendered", {});
+  /** Writes a chart of each cell, with the objects that Pulumi would make. */
+  private async writeCharts({ folder, cells }: Cells): Promise<string> {
     process.env.CLAWFLEET_STATE = this.fleet.folder; // where the program looks for local clusters
-    const objects = await render("dev", undefined, { folder: together });
-    return this.cells.map(({ id, cluster }) => {
-      const folder = join(this.fleet.folder, "charts", id);
-      mkdirSync(folder, { recursive: true });
+    const objects = await render("dev", undefined, { folder });
+    const charts = join(this.fleet.folder, "charts");
+    for (const { id, cluster } of cells) {
+      mkdirSync(join(charts, id), { recursive: true });
       const own = objects.filter(({ cell }) => cell === id).map(({ manifest }) => manifest);
-      writePackages(folder, own, new Map());
-      writeFileSync(join(folder, "context"), cluster.id);
-      writeFileSync(join(folder, "name"), id);
-      return folder;
-    });
+      writePackages(join(charts, id), own, new Map());
+      writeFileSync(join(charts, id, "context"), cluster.id);
+    }
+    return charts;
   }
 
-  private async measure(program: string, args: readonly string[]): Promise<Cost> {
-    const started = Date.now();
+  private async measure(name: Contestant, cells: number, program: string, args: readonly string[]): Promise<void> {
+    process.stderr.write(`${new Date().toISOString()} ${NAMES[name]}: ${String(cells)} cells ...\n`);
     const { env } = this.fleet.pulumi;
     const cost = await measure({ program, args, cwd: projectRoot, env, timeoutSeconds: TIMEOUT_SECONDS }, this.signal);
-    process.stderr.write(
-      `${String(Math.round((Date.now() - started) / 1000))} s: ${program} ${args.slice(0, 3).join(" ")}\n`,
-    );
-    return cost;
+    this.measured[name] = { cost, cells };
+    process.stderr.write(`${new Date().toISOString()} ${NAMES[name]}: ${cost.wall.toFixed(1)} s\n`);
   }
+}
+
+function idsOf({ cells }: Cells): string[] {
+  return cells.map(({ id }) => id);
 }
 
 function whole(value: string): number {

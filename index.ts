@@ -19,7 +19,7 @@ export { Vault, type VaultArgs } from "./components/vault";
 
 // What the args consist of.
 export { BrowserMode } from "./components/browser";
-export { TlsFrom } from "./components/certificate";
+export { TlsFrom } from "./components/tls-from";
 export { ChannelDmPolicy, SignalDaemon } from "./components/channel-options";
 export { EntryPreset } from "./components/entry-presets";
 export { Environment } from "./components/environment";

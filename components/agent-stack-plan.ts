@@ -6,7 +6,6 @@ import { channelHosts } from "./channels";
 import { planDiagnostics } from "./diagnostics";
 import type { DnsFilterOptions } from "./dns-filter-config";
 import { planDnsFilter } from "./dns-filter-config";
-import { TlsFrom } from "./certificate";
 import { planEntry, type EntryPlan } from "./entry";
 import { Environment } from "./environment";
 import { ValidationFailed } from "./errors";
@@ -24,6 +23,7 @@ import type { OpenClawModel } from "./openclaw/options";
 import { planSearch } from "./search-plan";
 import { planTelemetry } from "./telemetry";
 import { hasConsole, telemetryMode, TelemetryMode } from "./telemetry-mode";
+import { TlsFrom } from "./tls-from";
 import { vaultClaim } from "./vault";
 
 /** What follows from a cell's options for all of its parts. */

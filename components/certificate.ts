@@ -3,18 +3,7 @@ import { CustomResource } from "@pulumi/kubernetes/apiextensions";
 import { Secret } from "@pulumi/kubernetes/core/v1";
 import { CertRequest, LocallySignedCert, PrivateKey, SelfSignedCert } from "@pulumi/tls";
 import { ValidationFailed } from "./errors";
-
-/** Where an entry's certificate comes from. */
-export enum TlsFrom {
-  /** A certificate authority of the cell's own, made by Pulumi; clients have to be told to trust it. */
-  OwnCa = "own-ca",
-  /** cert-manager, from an issuer. */
-  CertManager = "cert-manager",
-  /** A Secret of type kubernetes.io/tls that already exists in the namespace. */
-  Existing = "existing",
-  /** The cloud's certificate service; for load balancers that read no Secret. */
-  Cloud = "cloud",
-}
+import { TlsFrom } from "./tls-from";
 
 /** The TLS certificate of an entry. */
 export interface TlsOptions {

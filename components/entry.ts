@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
 import { CustomResource } from "@pulumi/kubernetes/apiextensions";
 import { Ingress, NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
-import { assertTls, provideCertificate, TlsFrom, type TlsOptions } from "./certificate";
+import { assertTls, provideCertificate, type TlsOptions } from "./certificate";
 import { EntryPreset, presetFacts, WEBSOCKET_TIMEOUT_SECONDS, type PresetFacts } from "./entry-presets";
 import { ValidationFailed } from "./errors";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { GATEWAY_PORT } from "./openclaw/config";
 import { assertTrustedProxies } from "./openclaw/trusted-proxies";
 import { registeredArgs } from "./registered-args";
+import { TlsFrom } from "./tls-from";
 
 /** An Ingress as entry point. */
 export interface IngressOptions {

@@ -1,8 +1,8 @@
-import { TlsFrom } from "../components/certificate";
 import { Conflict, NotFound, ValidationFailed } from "../components/errors";
 import { ModelDatabase } from "../components/model-proxy-options";
+import { isSharedFileSystem } from "../components/shared-file-systems";
 import { hasConsole, telemetryMode, TelemetryMode } from "../components/telemetry-mode";
-import { isSharedFileSystem } from "../components/volume-claims";
+import { TlsFrom } from "../components/tls-from";
 import type { ClusterReader } from "./cluster-connection";
 import type { Cell } from "./config";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { TlsFrom } from "../../components/certificate";
+import { TlsFrom } from "../../components/tls-from";
 import { Entry, type EntryArgs } from "../../components/entry";
 import { EntryPreset } from "../../components/entry-presets";
 import { POD_CIDRS } from "./cells";

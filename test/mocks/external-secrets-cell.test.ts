@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AgentStackArgs } from "../../components/agent-stack";
-import { TlsFrom } from "../../components/certificate";
+import { TlsFrom } from "../../components/tls-from";
 import { ModelCache, ModelMode } from "../../components/model-proxy-options";
 import { SecretSource, secretSources } from "../../engine/secret-sources";
 import { recordCell } from "./cells";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isSharedFileSystem } from "../../components/volume-claims";
+import { isSharedFileSystem } from "../../components/shared-file-systems";
 import { stateBlockStorage } from "../../policy/policies/state-block-storage";
 import { otherKinds, UNKNOWN, validate, workloads } from "./support";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { planAgentStack, type AgentStackArgs } from "../../components/agent-stack";
 import { BrowserMode } from "../../components/browser";
-import { TlsFrom } from "../../components/certificate";
+import { TlsFrom } from "../../components/tls-from";
 import { Environment } from "../../components/environment";
 import { ValidationFailed } from "../../components/errors";
 import { ModelDatabase, ModelMode } from "../../components/model-proxy-options";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { TlsFrom } from "../../components/certificate";
+import { TlsFrom } from "../../components/tls-from";
 import { planEntry, type EntryOptions } from "../../components/entry";
 import { EntryPreset } from "../../components/entry-presets";
 import { ValidationFailed } from "../../components/errors";

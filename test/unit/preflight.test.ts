@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TlsFrom } from "../../components/certificate";
+import { TlsFrom } from "../../components/tls-from";
 import type { FleetError } from "../../components/errors";
 import { AuthExpired, Conflict, NotFound, Timeout, Unreachable, ValidationFailed } from "../../components/errors";
 import { locateCluster, openCluster } from "../../stacks/cluster-connection";

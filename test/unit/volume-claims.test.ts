@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { blockClaim, isSharedFileSystem } from "../../components/volume-claims";
+import { isSharedFileSystem } from "../../components/shared-file-systems";
+import { blockClaim } from "../../components/volume-claims";
 
 describe("volume claims", () => {
   it("are for one node, with the default size and class unless told otherwise", () => {

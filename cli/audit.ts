@@ -1,4 +1,3 @@
-import "./load-when-used";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { FleetError, NotFound, ValidationFailed } from "../components/errors";

@@ -1,4 +1,3 @@
-import "./load-when-used";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";

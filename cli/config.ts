@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetFiles, folderInUse } from "./fleet-files";
-import { isScalar, isSeq, parseDocument, stringify, visit, type Document } from "yaml";
+import { isScalar, isSeq, parseDocument, stringify, visit, type Document } from "../components/yaml";
 import { Environment } from "../components/environment";
 import { FleetError } from "../components/errors";
 import { collisions, type ConfiguredCell } from "../stacks/fleet/collisions";

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { stringify } from "yaml";
+import { stringify } from "../components/yaml";
 import { Conflict, NotFound, ValidationFailed } from "../components/errors";
 import { githubWorkflow, lostOnGithub } from "../stacks/fleet/emit/github";
 import { lostOnOperator, operatorStacks, type OperatorOptions } from "../stacks/fleet/emit/operator";

@@ -1,4 +1,3 @@
-import "./load-when-used";
 import { NotFound } from "../components/errors";
 import { defaultFolder } from "../stacks/config";
 import { readFleet, type Fleet, type FleetCell } from "../stacks/fleet/inventory";

@@ -1,6 +1,7 @@
+import "./load-when-used";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { stringify } from "yaml";
+import { stringify } from "../components/yaml";
 import { NotFound } from "../components/errors";
 import { rangesOf } from "../engine/clusters/network";
 import { cellById, type Fleet } from "../stacks/fleet/inventory";

@@ -1,6 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 import type { types } from "@pulumi/kubernetes";
-import { parse } from "yaml";
+import { parse } from "./yaml";
 import { ValidationFailed } from "./errors";
 import { isObject } from "./openclaw/json";
 import type { OpenClawAgent, OpenClawAgents, OpenClawInterface } from "./openclaw/agent-options";

@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { stringify } from "./yaml";
 import { CLICKHOUSE_PORT, COLLECTOR_USER } from "./clickhouse-config";
 import { DATABASE } from "./telemetry/sql";
 

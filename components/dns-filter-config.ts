@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { stringify } from "yaml";
+import { stringify } from "./yaml";
 import { ValidationFailed } from "./errors";
 import { ANY_HOST, assertHostNames, withoutCovered } from "./host-names";
 import { resolveImage } from "./images";

@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { stringify } from "./yaml";
 import type { SecretOptions } from "./secrets";
 import { isPrivateHost, modelHost, providerOf } from "./model-providers";
 import { AGENT_AUTH_SCRIPT, SYNC_KEYS_SCRIPT } from "./model-proxy-scripts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "./zod";
 import { isPinned } from "../components/images";
 
 // Else zod compiles a function for every object, which takes longer than to check even a thousand cells without.

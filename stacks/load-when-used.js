@@ -10,8 +10,6 @@ const PUT_OFF = {
   "@pulumi/pulumi/automation": { functions: false },
   // Finds the components of a package, by TypeScript's compiler; the start of a policy pack requires it.
   "@pulumi/pulumi/provider/experimental/analyzer": { functions: false },
-  // Half of zod's modules are messages in other languages.
-  "zod/v4/locales": { functions: false },
 };
 
 /** Has a module loaded when something in it is used, rather than when it is required. */

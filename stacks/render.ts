@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { parse } from "yaml";
+import { parse } from "../components/yaml";
 import { NotFound } from "../components/errors";
 import { PROJECT } from "./project";
 import { localCluster } from "./local-clusters";

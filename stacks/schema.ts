@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "./zod";
 import type { AgentStackArgs } from "../components/agent-stack";
 import type { SecretOptions } from "../components/secrets";
 import { componentArgs, referredType, type PropertySpec } from "./component-schema";

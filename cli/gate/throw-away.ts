@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parse, stringify } from "yaml";
+import { parse, stringify } from "../../components/yaml";
 import { PLACEHOLDER, type Deployment } from "../../stacks/fleet/check/checkpoint";
 import { INVENTORY_FILE, type Fleet } from "../../stacks/fleet/inventory";
 import { OVERLAYS_FOLDER } from "../../stacks/fleet/overlays";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../zod";
 import { nameOf, typeOf } from "./engine-text";
 
 /** What is read of `pulumi refresh --preview-only --json`. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../zod";
 import { Environment } from "../../components/environment";
 import { NotFound, ValidationFailed } from "../../components/errors";
 import { nearest } from "../../components/openclaw/nearest";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../zod";
 import { describedLayerSchema } from "../schema";
 import { fleetSchema } from "./inventory";
 import { eventSchema } from "./rollout/events";

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "../zod";
 import { ValidationFailed } from "../../components/errors";
 import { nearest } from "../../components/openclaw/nearest";
 import { formatPath } from "./merge";

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../zod";
 import { Conflict, NotFound } from "../../components/errors";
 import { PROJECT } from "../project";
 import { cellById, unknown, type Fleet, type FleetCell } from "./inventory";

@@ -8,7 +8,7 @@ import {
   type Document,
   type Node,
   type ToStringOptions,
-} from "yaml";
+} from "../../components/yaml";
 import { ValidationFailed } from "../../components/errors";
 import { child } from "./leaves";
 import { isMap, type YamlMap } from "./merge";

@@ -1,5 +1,15 @@
 import { readFileSync } from "node:fs";
-import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Alias, type Document } from "yaml";
+import {
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Alias,
+  type Document,
+} from "../../components/yaml";
 import { NotFound, ValidationFailed } from "../../components/errors";
 import type { Locate } from "./problems";
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 import { plainText } from "../engine-text";
 
 const step = z.object({

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 import { Unhealthy } from "../../../components/errors";
 import { cellHealth, readWorkloads, type Pod } from "../../cell-health";
 import type { ClusterConnection } from "../../cluster-connection";

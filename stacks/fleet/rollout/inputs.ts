@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { stringify } from "../../../components/yaml";
 import { ValidationFailed } from "../../../components/errors";
 import { from } from "../../server-kubeconfig";
 import { cellById, INVENTORY_FILE, type Cluster } from "../inventory";

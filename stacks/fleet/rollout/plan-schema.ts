@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 import { Environment } from "../../../components/environment";
 
 /** A wave of a plan, with everything resolved. */

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import * as z from "zod";
+import * as z from "../../zod";
 import { startTimeOf } from "../../../engine/process-start";
 import { writeWhole } from "./run-folder";
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 import { DEAD_LETTER_STREAM, OUTBOUND_STREAM } from "../../../components/messaging";
 import type { ClusterConnection } from "../../cluster-connection";
 import { askThroughProxy, parsed } from "./service-proxy";

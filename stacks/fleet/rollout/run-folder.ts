@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../../zod";
 import { NotFound } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
 import { nearest } from "../../../components/openclaw/nearest";

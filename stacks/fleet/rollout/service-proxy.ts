@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 import { Timeout } from "../../../components/errors";
 import type { Pod } from "../../cell-health";
 import type { Answer, ClusterConnection } from "../../cluster-connection";

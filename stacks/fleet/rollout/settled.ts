@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../../zod";
 import { FleetError } from "../../../components/errors";
 import type { ClusterReader } from "../../cluster-connection";
 import { checkpointFile } from "../../project";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../../zod";
 import { Conflict } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
 import { locksFolder } from "../../project";

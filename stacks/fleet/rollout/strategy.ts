@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../zod";
 
 /** A number, or a share of a wave's cells. */
 const AMOUNT = "write a whole number like 2, or a share of the wave's cells like 25%";

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Environment } from "../components/environment";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
-import { clusterTools, ensureManifests, ensureTools } from "../engine/toolchain";
+import { clusterTools, ensureManifests, ensureTools, linksMarker } from "../engine/toolchain";
 import { readFleet, type FleetCell } from "../stacks/fleet/inventory";
 import { checkpointFile, locksFolder } from "../stacks/project";
 import { cellsOfStack, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
@@ -109,6 +109,8 @@ export async function shellEnv(): Promise<string> {
   const pulumi = await openPulumi();
   const { layout } = pulumi;
   const shim = join(layout.bin, "pulumi");
+  // Or a command run in that shell would take the shim for an installed Pulumi, and the shim would start itself for ever.
+  writeFileSync(join(layout.bin, linksMarker), "");
   writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(__dirname, "shim.js")}" "$@"\n`, { mode: 0o700 });
   const kubeconfig = mergedKubeconfig(layout.folder);
   const variables: Record<string, string | undefined> = {

@@ -9,6 +9,8 @@ import { projectRoot, trackedStackFile } from "../../cli/workspace";
 
 const execute = promisify(execFile);
 const CLI = join(projectRoot, "dist", "cli", "main.js");
+/** What a user's shell is told by `make env`. */
+const EVAL = `eval "$("${process.execPath}" "${CLI}" local env)"`;
 
 /** What `make up` and its siblings run, in a state folder of the test's own. */
 describe("the local commands", function () {
@@ -20,8 +22,7 @@ describe("the local commands", function () {
   const cli = async (...args: string[]) =>
     execute(process.execPath, [CLI, ...args], { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
   const shell = async (script: string) => {
-    const command = `eval "$("${process.execPath}" "${CLI}" local env)"; ${script}`;
-    const { stdout } = await execute("sh", ["-c", command], { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
+    const { stdout } = await execute("sh", ["-c", `${EVAL}; ${script}`], { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
     return stdout;
   };
 
@@ -89,6 +90,10 @@ describe("the local commands", function () {
     assert.deepEqual(Object.keys(cells), ["dev-eu", "dev-us"]);
     assert.match(await shell("kubectl --context dev-us get statefulsets -A -o name"), /dev-us-gateway/);
     assert.equal(readFileSync(trackedStackFile("dev"), "utf8"), tracked);
+  });
+
+  it("may be run in that shell, which has our pulumi before any other", async () => {
+    assert.match(await shell(`${EVAL}; timeout 60 pulumi version`), /^v3\./);
   });
 
   it("say why a gateway on a simulated node cannot be opened", async () => {

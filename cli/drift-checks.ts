@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../stacks/fleet/rollout/run-folder";
 import type { DriftCheck } from "../stacks/fleet/status";
 import type { StateLayout } from "./workspace";
+import { writeWhole } from "../stacks/fleet/rollout/whole-file";
 
 /** The last drift check of each cell, by its id: what `drift` found and `status` shows. */
 export function readDriftChecks(layout: StateLayout): Record<string, DriftCheck> {

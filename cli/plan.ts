@@ -4,9 +4,9 @@ import { Conflict, ValidationFailed } from "../components/errors";
 import { checked } from "../stacks/fleet/problems";
 import { planFleet, type FleetPlan } from "../stacks/fleet/rollout/fleet-plan";
 import { planSchema, type Plan } from "../stacks/fleet/rollout/plan-schema";
-import { writeWhole } from "../stacks/fleet/rollout/run-folder";
 import { folderInUse } from "./fleet-files";
 import { projectRoot } from "./workspace";
+import { writeWhole } from "../stacks/fleet/rollout/whole-file";
 
 /** Which cells, and how. */
 export interface PlanOptions {

@@ -2,10 +2,11 @@ import { dirname, join, resolve } from "node:path";
 import { mkdirSync } from "node:fs";
 import { NotFound } from "../components/errors";
 import { readJournal } from "../stacks/fleet/rollout/journal";
-import { existingRun, runIds, writeWhole, type RunFolder } from "../stacks/fleet/rollout/run-folder";
+import { existingRun, runIds, type RunFolder } from "../stacks/fleet/rollout/run-folder";
 import { reportHtml } from "../stacks/fleet/rollout/view/report";
 import { traceOf, wantsTraces } from "../stacks/fleet/rollout/view/trace";
 import { packageVersion, stateLayout } from "./workspace";
+import { writeWhole } from "../stacks/fleet/rollout/whole-file";
 
 /** Writes the report of a run, by default the last one, and prints where it is. */
 export function report(run: string | undefined, { out, json }: { out?: string; json: boolean }): void {

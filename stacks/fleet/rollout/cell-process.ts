@@ -6,8 +6,8 @@ import { FleetError } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
 import { EngineReport } from "./engine-events";
 import { UNWRITABLE, type ChildSpec, type ProcessIdentity } from "./pulumi-child";
-import { writeWhole } from "./run-folder";
 import { Unwritable } from "./unwritable";
+import { writeWhole } from "./whole-file";
 
 /** Marks every process of a cell in its environment, so that what a killed one leaves behind is found. */
 const MARK = "CLAWFLEET_CELL_PROCESS";

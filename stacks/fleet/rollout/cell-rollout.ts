@@ -15,10 +15,11 @@ import type { Attempt, RunCell } from "./executor";
 import { look, soak, unhealthy, waitUntilHealthy, type CellLocation } from "./health";
 import { frozenStackText } from "./inputs";
 import type { PlannedCell } from "./plan-schema";
-import { privateFolder, writeWhole, type RunFolder } from "./run-folder";
+import { privateFolder, type RunFolder } from "./run-folder";
 import type { SettledCells } from "./settled";
 import { renewedConnection } from "./renewed-connection";
 import { releaseLocks, type LockOptions } from "./stack-locks";
+import { writeWhole } from "./whole-file";
 
 /** Pulumi on this machine, as far as a rollout needs it. */
 export interface RolloutPulumi {

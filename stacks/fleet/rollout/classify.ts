@@ -27,7 +27,7 @@ const KINDS: readonly (readonly [
     "wait for the other process, or see `clawfleet resume --help` for a lock that was left behind",
   ],
   [
-    /the credentials are not accepted|\bUnauthorized\b|must be logged in to the server|gave none within|for credentials, failed/,
+    /the credentials are not accepted|\bUnauthorized\b|must be logged in to the server|asked for the client to provide credentials|gave none within|for credentials, failed/,
     AuthExpired,
     "log in again, then roll the cell out again",
   ],

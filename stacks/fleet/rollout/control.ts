@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { privateFolder, writeWhole } from "./run-folder";
+import { privateFolder } from "./run-folder";
 import { approvalKey } from "./run-state";
+import { writeWhole } from "./whole-file";
 
 /** What other commands ask of the process that executes a run: files, which outlive both. */
 export class Control {

@@ -1,25 +1,24 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import * as z from "../../zod";
 import { startTimeOf } from "../../../engine/process-start";
-import { writeWhole } from "./run-folder";
+import { writeWhole } from "./whole-file";
 
 /*
  * The process of a cell: runs one command of Pulumi to its end, also when whoever started it has been killed, so that no
- * update is torn in the middle. It is given the file of a ChildSpec, and nothing secret.
+ * update is torn in the middle. It is given the file of a ChildSpec, and nothing secret. Each cell has two of them, one
+ * after the other, so it loads next to nothing.
  */
 
-const childSpec = z.object({
-  cli: z.string(),
-  args: z.array(z.string()),
-  cwd: z.string(),
+export interface ChildSpec {
+  cli: string;
+  args: string[];
+  cwd: string;
   /** Takes what the command prints, but for what would give secrets away. */
-  output: z.string(),
+  output: string;
   /** Takes the identity of Pulumi's process while it runs. */
-  processFile: z.string(),
-});
-export type ChildSpec = z.infer<typeof childSpec>;
+  processFile: string;
+}
 
 /** The exit code when what was to be written down was not. Pulumi has no such one. */
 export const UNWRITABLE = 74;
@@ -36,7 +35,7 @@ export function isSafe(line: string): boolean {
 }
 
 function main(file: string): void {
-  const spec = childSpec.parse(JSON.parse(readFileSync(file, "utf8")));
+  const spec = JSON.parse(readFileSync(file, "utf8")) as ChildSpec;
   const output = openSync(spec.output, "a", 0o600);
   // The first one asks Pulumi to finish what it is at; it takes a second one as an order to stop at once.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));

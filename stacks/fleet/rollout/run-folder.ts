@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "../../zod";
@@ -18,7 +7,7 @@ import { startTimeOf } from "../../../engine/process-start";
 import { nearest } from "../../../components/openclaw/nearest";
 import { readJournal } from "./journal";
 import { runState, type RunState } from "./run-state";
-import { Unwritable } from "./unwritable";
+import { writeWhole } from "./whole-file";
 
 /** A process, told apart from a later one of the same id by when it started. */
 const holderSchema = z.object({ pid: z.int(), started: z.string(), host: z.string() });
@@ -130,26 +119,6 @@ export function readHolder(file: string): Holder | undefined {
     return holderSchema.parse(JSON.parse(readFileSync(file, "utf8")));
   } catch {
     return undefined;
-  }
-}
-
-/**
- * Writes a file in one step and onto the disk, for this user alone.
- * @throws Unwritable
- */
-export function writeWhole(file: string, content: string): void {
-  const draft = `${file}.${String(process.pid)}`;
-  try {
-    const descriptor = openSync(draft, "w", 0o600);
-    try {
-      writeSync(descriptor, content);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(draft, file);
-  } catch (error) {
-    throw new Unwritable(file, (error as NodeJS.ErrnoException).code ?? "");
   }
 }
 

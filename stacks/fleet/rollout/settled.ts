@@ -6,7 +6,8 @@ import { FleetError } from "../../../components/errors";
 import type { ClusterReader } from "../../cluster-connection";
 import { checkpointFile } from "../../project";
 import type { Frozen, PlannedCell } from "./plan-schema";
-import { privateFolder, writeWhole } from "./run-folder";
+import { privateFolder } from "./run-folder";
+import { writeWhole } from "./whole-file";
 
 /*
  * A cell that was found healthy is not previewed again while nothing about it has changed: what it is made from, what Pulumi

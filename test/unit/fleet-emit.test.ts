@@ -47,6 +47,15 @@ describe("a plan for the Pulumi Kubernetes Operator", () => {
     assert.equal(operatorStacks(planOf({ a: ["a"] }), { ...OPTIONS, directory: "x" })[0]?.spec.repoDir, "x");
   });
 
+  it("takes no name that is too long for the operator's own labels", () => {
+    const longest = "a".repeat(42);
+    assert.equal(operatorStacks(planOf({ dev: [longest] }), OPTIONS)[0]?.metadata.name, longest);
+    assert.throws(
+      () => operatorStacks(planOf({ dev: ["a", `${longest}b`] }), OPTIONS),
+      (error) => error instanceof ValidationFailed && error.message.includes(`name: ${longest}b`),
+    );
+  });
+
   it("has no secret in it, only names of Secrets", () => {
     const { envRefs } = operatorStacks(planOf({ dev: ["a"] }), OPTIONS)[0]?.spec as {
       envRefs: Record<string, { type: string }>;

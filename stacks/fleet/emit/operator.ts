@@ -1,3 +1,4 @@
+import { ValidationFailed } from "../../../components/errors";
 import type { Plan } from "../rollout/plan-schema";
 import { PROJECT } from "../../project";
 
@@ -25,6 +26,8 @@ const KUBECONFIG_SECRET = "clawfleet-kubeconfig";
 /** The ServiceAccount that the operator's own documentation sets up. */
 const SERVICE_ACCOUNT = "pulumi";
 const KUBECONFIG_FOLDER = "/clusters";
+/** The operator adds `-workspace` and a revision to it for a label, which may have 63 characters (its validation since 2.3.0). */
+const NAME_LENGTH = 42;
 
 /** A Stack of the Pulumi Kubernetes Operator. */
 export interface StackResource {
@@ -37,9 +40,17 @@ export interface StackResource {
 /**
  * The plan as resources of the Pulumi Kubernetes Operator (2.x): a Stack for each cell, which has every cell of the wave
  * before as a prerequisite. Deleting one of them deletes nothing of its cell.
+ * @throws ValidationFailed for a stack with a longer name than the operator takes.
  */
 export function operatorStacks({ waves }: Plan, options: OperatorOptions): StackResource[] {
   const { repository, commit, directory, backend, organization, namespace, within } = options;
+  const tooLong = waves.flatMap(({ cells }) => cells.map(({ stack }) => stack)).filter((n) => n.length > NAME_LENGTH);
+  if (tooLong.length > 0)
+    throw new ValidationFailed({
+      what: `longer than the ${String(NAME_LENGTH)} characters of a Stack's name: ${tooLong.join(", ")}`,
+      where: "fleet.yaml",
+      fix: "give these cells a shorter id, or roll them out with `clawfleet up` or `emit github`",
+    });
   return waves.flatMap(({ name: wave, cells }, index) =>
     cells.map(({ id, stack, environment }): StackResource => {
       const before = waves[index - 1]?.cells ?? [];

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -31,10 +30,13 @@ describe("clawfleet check", function () {
   let fleet: TestFleet;
   let repository: string;
   let checkpoints: string;
-  const known = new Set(readdirSync(tmpdir()));
+  /** For temporary files of the commands alone. */
+  let temporary: string;
 
   before(async () => {
     fleet = await TestFleet.start(["check-eu"]);
+    temporary = join(fleet.folder, "temporary");
+    mkdirSync(temporary);
     await fleet.configure("dev", {
       environment: "dev",
       clusters: [{ id: "check-eu", region: "eu-west", embedded: true }],
@@ -91,7 +93,7 @@ describe("clawfleet check", function () {
   const check = (...args: string[]) =>
     clawfleet("check", "--folder", repository, "--changed-since", "main", ...args, "--json");
   async function clawfleet(...args: string[]): Promise<Outcome & { report: Report }> {
-    const env = { ...process.env, PULUMI_BACKEND_URL: "", PULUMI_ACCESS_TOKEN: "" };
+    const env = { ...process.env, TMPDIR: temporary, PULUMI_BACKEND_URL: "", PULUMI_ACCESS_TOKEN: "" };
     const outcome = await promisify(execFile)(process.execPath, [MAIN, ...args], {
       env,
       maxBuffer: 64 * 2 ** 20,
@@ -105,8 +107,7 @@ describe("clawfleet check", function () {
     return { code: outcome.code, output, report };
   }
   /** What checks keep for as long as they run. */
-  const leftovers = () =>
-    readdirSync(tmpdir()).filter((name) => /^clawfleet-(check|base)-/.test(name) && !known.has(name));
+  const leftovers = () => readdirSync(temporary).filter((name) => /^clawfleet-(check|base)-/.test(name));
   const stackOf = ({ stacks }: Report, name: string): StackReport => {
     const found = stacks.find(({ stack }) => stack === name);
     assert.ok(found, `no stack ${name}`);
@@ -241,6 +242,7 @@ describe("clawfleet check", function () {
 
   it("stops on Ctrl-C", async () => {
     const child = spawn(process.execPath, [MAIN, "check", "--folder", repository, "--changed-since", "main"], {
+      env: { ...process.env, TMPDIR: temporary },
       stdio: "ignore",
     });
     const ended = once(child, "exit");

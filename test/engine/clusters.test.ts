@@ -128,11 +128,13 @@ describe("local clusters on real API servers", function () {
     stranger.close();
   });
 
-  it("leaves healthy clusters as they are, in under 200 ms", async () => {
+  it("leaves healthy clusters as they are", async () => {
     await start("east", "west");
-    const began = Date.now();
+    const files = () =>
+      PROCESS_NAMES.map((name) => statSync(new ClusterFolder(stateDir, "east").pidFile(name)).mtimeMs);
+    const before = files();
     assert.deepEqual(await start("east", "west"), [east, west]);
-    assert.ok(Date.now() - began < 200, `took ${Date.now() - began} ms`);
+    assert.deepEqual(files(), before);
   });
 
   it("runs a StatefulSet with a claim that binds to a volume, and a Deployment", async () => {

@@ -14,7 +14,7 @@ import { applyBase, backendCheckpoint, exportedCheckpoint, hasBackend, renderSta
 import { eachOf } from "../each-of";
 import { environmentOf, previewStack } from "./preview";
 import { reachClusters } from "./reach";
-import type { Rendering } from "./render-child";
+import type { RenderTasks, Rendering } from "./render-child";
 import { assertSettings, changedSecrets, settingTrace } from "./settings";
 import { ThrowAway } from "./throw-away";
 
@@ -109,15 +109,7 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
   if (onClusters.length > 0 && base?.files !== undefined) await applyBases(gate, base, base.files, onClusters, code);
   const rendered = ofKind("rendered");
   // Beside the previews, since one process renders all of them.
-  const renderings = Promise.all([
-    renderBase(gate, rendered, code),
-    renderStacks(
-      throwAway,
-      { root: projectRoot, stacks: rendered.map((stack) => ({ stack, configFile: configFile(stack) })) },
-      "head",
-      signal,
-    ),
-  ]);
+  const renderings = renderBoth(gate, rendered, configFile, code);
   // Awaited below, when the previews are done: a failure of theirs must not leave this one unheard.
   renderings.catch(() => undefined);
 
@@ -149,8 +141,12 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
       if (run.failure !== undefined) throw new ValidationFailed({ what: run.failure });
       report.findings = findingsOf(run, trace, cells);
       if (stackBase.kind === "rendered") {
-        const [before, after] = await renderings;
-        Object.assign(report, compared(report, before[stack], after[stack]));
+        const all = await renderings;
+        // A stack that the base does not have renders nothing.
+        Object.assign(
+          report,
+          compared(report, all[keyOf("base", stack)] ?? { objects: [] }, all[keyOf("head", stack)]),
+        );
       } else if (stackBase.kind !== "none") {
         const secrets = stackBase.checkpoint?.secrets;
         report.changes = changesOf(run.steps, (urn) => secrets?.get(urn) ?? []).filter(({ op }) => op !== "same");
@@ -195,35 +191,65 @@ async function applyBases(gate: Gate, base: BaseRevision, files: FleetFiles, sta
   });
 }
 
-/** What the base revision renders; a stack that it does not have renders nothing. */
-async function renderBase(gate: Gate, stacks: string[], code: boolean): Promise<Record<string, Rendering>> {
-  const { base, throwAway, signal } = gate;
+/** The name of what a side of the change renders of a stack. */
+function keyOf(side: "base" | "head", stack: string): string {
+  return `${side} ${stack}`;
+}
+
+/** What both sides of the change render: in one process, unless each has code of its own. */
+async function renderBoth(
+  gate: Gate,
+  stacks: string[],
+  configFile: (stack: string) => string,
+  code: boolean,
+): Promise<Record<string, Rendering>> {
+  const { throwAway, signal } = gate;
+  const base = baseTasks(gate, stacks);
+  const head = stacks.map((stack) => ({ key: keyOf("head", stack), stack, configFile: configFile(stack) }));
+  if (!code) return renderStacks(throwAway, { root: projectRoot, stacks: [...base, ...head] }, "stacks", signal);
+  const [before, after] = await Promise.all([
+    renderBase(gate, base),
+    renderStacks(throwAway, { root: projectRoot, stacks: head }, "head", signal),
+  ]);
+  return { ...before, ...after };
+}
+
+function baseTasks({ base, throwAway }: Gate, stacks: string[]): RenderTasks["stacks"] {
   const files = base?.files;
-  if (base === undefined || files === undefined || stacks.length === 0) return {};
-  const known = stacks.filter((stack) => files.stacks.has(stack));
+  if (base === undefined || files === undefined || stacks.length === 0) return [];
   const folder = throwAway.copyFleet(base.folder, files.fleet, files.files.keys(), "base");
-  const tasks = known.map((stack) => ({
-    stack,
-    configFile: throwAway.writeConfig(stack, join(base.folder, `Pulumi.${stack}.yaml`), folder, "base"),
-  }));
-  const none = Object.fromEntries(stacks.map((stack) => [stack, { objects: [] }]));
+  return stacks
+    .filter((stack) => files.stacks.has(stack))
+    .map((stack) => ({
+      key: keyOf("base", stack),
+      stack,
+      configFile: throwAway.writeConfig(stack, join(base.folder, `Pulumi.${stack}.yaml`), folder, "base"),
+    }));
+}
+
+/** What the base's own code renders; why not, where it does not even compile. */
+async function renderBase(
+  { base, throwAway, signal }: Gate,
+  stacks: RenderTasks["stacks"],
+): Promise<Record<string, Rendering>> {
+  if (base === undefined || stacks.length === 0) return {};
   try {
-    const root = await base.projectRoot(code, signal);
-    return { ...none, ...(await renderStacks(throwAway, { root, stacks: tasks }, "base", signal)) };
+    const root = await base.projectRoot(true, signal);
+    return await renderStacks(throwAway, { root, stacks }, "base", signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
-    return Object.fromEntries(stacks.map((stack) => [stack, { error: error.message }]));
+    return Object.fromEntries(stacks.map(({ key }) => [key, { error: error.message }]));
   }
 }
 
 function compared(
   { notes }: StackReport,
-  before: Rendering | undefined,
+  before: Rendering,
   after: Rendering | undefined,
 ): { changes: Change[] } | { base: BaseKind; notes: string[] } {
   const failed = [before, after].find((rendering) => rendering === undefined || "error" in rendering);
-  if (before === undefined || after === undefined || "error" in before || "error" in after) {
+  if (after === undefined || "error" in before || "error" in after) {
     const why = failed !== undefined && "error" in failed ? `: ${failed.error}` : "";
     return { base: "none", notes: [...notes, `the base does not render${why}`] };
   }

@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { projectRoot } from "../workspace";
 
 /**
  * Preloaded into the processes that a check starts. Pulumi starts a policy pack with a TypeScript compiler, whether it needs one
@@ -15,8 +14,14 @@ export function register(): void {
 
 const load = createRequire(__filename);
 if (/[\\/]cmd[\\/]run-plugin[\\/]/.test(process.argv[1] ?? "")) {
-  load(join(projectRoot, "stacks", "load-when-used.js"));
-  const tools = load("@pulumi/pulumi/tsutils") as { typeScriptRequireStrings: () => object };
+  // Every process of a check loads this file, so it has no imports of the project's.
+  load(join(__dirname, "..", "..", "..", "stacks", "load-when-used.js"));
+  const tools = load("@pulumi/pulumi/tsutils") as {
+    typeScriptRequireStrings: () => object;
+    loadTypeScriptCompilerOptions: () => object;
+  };
   // Where a later SDK asks elsewhere for its compiler, it gets it.
   tools.typeScriptRequireStrings = () => ({ tsnodeRequire: __filename, typescriptRequire: __filename });
+  // To read a tsconfig.json, that compiler would be loaded after all.
+  tools.loadTypeScriptCompilerOptions = () => ({});
 }

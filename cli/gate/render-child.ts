@@ -7,7 +7,8 @@ import type { RenderedObject } from "../../stacks/render";
 export interface RenderTasks {
   /** The project whose code does it. */
   root: string;
-  stacks: { stack: string; configFile: string }[];
+  /** What to render, each under a key of its own in the results. */
+  stacks: { key: string; stack: string; configFile: string }[];
   /** Where the results go. */
   out: string;
 }
@@ -25,8 +26,8 @@ async function main({ root, stacks, out }: RenderTasks): Promise<void> {
     render: (stack: string, file: string) => Promise<RenderedObject[]>;
   };
   const results: Record<string, Rendering> = {};
-  for (const { stack, configFile } of stacks) {
-    results[stack] = await render(stack, configFile).then(
+  for (const { key, stack, configFile } of stacks) {
+    results[key] = await render(stack, configFile).then(
       (objects) => ({ objects }),
       (error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }),
     );

@@ -18,7 +18,7 @@ type Look = { value: unknown } | { unknown: Field; error: Error };
  */
 export class Field {
   // Policies come by the same places again and again, and Pulumi's properties are proxies, which are slow.
-  private readonly children = new Map<string | number, Field>();
+  private children: Map<string | number, Field> | undefined;
   private looked: Look | undefined;
 
   private constructor(
@@ -113,6 +113,7 @@ export class Field {
   }
 
   private child(key: string | number): Field {
+    this.children ??= new Map();
     let child = this.children.get(key);
     if (child === undefined) this.children.set(key, (child = new Field(this.inspection, key, this)));
     return child;

@@ -7,10 +7,12 @@ import type { Manifest } from "../stacks/render";
 /** A Secret's data, base64, by the Secret's name. */
 export type SecretData = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** What kubectl and helm are given. */
+/** What kubectl, helm and a flat program are given. */
 export interface Packages {
   /** One file with every object. */
   manifest: string;
+  /** The same as a JSON array. */
+  objects: string;
   /** A chart of nothing but the same objects. */
   chart: string;
 }
@@ -32,7 +34,9 @@ export function writePackages(folder: string, objects: readonly Manifest[], secr
   }
   const manifest = join(folder, "objects.yaml");
   writeFileSync(manifest, complete.map((object) => stringify(object)).join("---\n"));
-  return { manifest, chart };
+  const json = join(folder, "objects.json");
+  writeFileSync(json, JSON.stringify(complete));
+  return { manifest, objects: json, chart };
 }
 
 function withSecretData(object: Manifest, secrets: SecretData): Manifest {

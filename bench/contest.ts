@@ -20,8 +20,11 @@ export const contestants = [
   "upTwoSavedOnce",
   "previewOne",
   "previewTwo",
+  "upFlatOne",
+  "upFlatTwo",
+  "previewFlatOne",
+  "previewFlatTwo",
   "previewEmpty",
-  "previewFloor",
   "kubectl",
   "helm",
 ] as const;
@@ -44,7 +47,7 @@ export class Contest {
   private constructor(
     private readonly fleet: TestFleet,
     private readonly helm: string,
-    private readonly projects: { empty: string; floor: string },
+    private readonly projects: { empty: string; flat: string },
     private readonly packages: Packages,
     /** Kubernetes objects that one cell and two cells register. */
     readonly objects: { one: number; two: number },
@@ -55,10 +58,12 @@ export class Contest {
   static async prepare(fleet: TestFleet, signal: AbortSignal): Promise<Contest> {
     const { helm } = await ensureTools(["helm"], { signal });
     const [first] = clusterNames(fleet);
-    const projects = {
-      empty: await project(fleet, "empty", ""),
-      floor: await project(fleet, "floor", floorProgram(mergedKubeconfig(fleet.folder), first)),
-    };
+    const empty = project(fleet, "empty", "");
+    for (const args of [
+      ["stack", "init", "empty"],
+      ["up", "--yes", "--skip-preview", "--stack", "empty"],
+    ])
+      await runIn(fleet, empty, args);
     await fleet.configure("warm-up-one", stackConfig([first]));
     await fleet.configure("warm-up-two", stackConfig(clusterNames(fleet)));
     await fleet.up("warm-up-one");
@@ -75,7 +80,8 @@ export class Contest {
       rendered.map(({ manifest }) => manifest),
       secrets,
     );
-    return new Contest(fleet, helm.path, projects, packages, { one, two }, signal);
+    const flat = project(fleet, "flat", flatProgram(mergedKubeconfig(fleet.folder), packages.objects));
+    return new Contest(fleet, helm.path, { empty, flat }, packages, { one, two }, signal);
   }
 
   /** Measures each once, one after the other, so that a slower or busier machine is so for all. */
@@ -87,8 +93,9 @@ export class Contest {
     const oneSavedOnce = await this.#pulumi(`one-saved-once-${id}`, [first], SAVED_ONCE);
     const twoSavedOnce = await this.#pulumi(`two-saved-once-${id}`, clusterNames(this.fleet), SAVED_ONCE);
     const kubectl = await this.#kubectlApply(first);
-    const previewEmpty = await this.#preview("empty");
-    const previewFloor = await this.#preview("floor");
+    const flatOne = await this.#flat(`flat-one-${id}`, [first]);
+    const flatTwo = await this.#flat(`flat-two-${id}`, clusterNames(this.fleet));
+    const previewEmpty = await this.#previewEmpty();
     return {
       upOne: one.up,
       previewOne: one.preview,
@@ -96,16 +103,19 @@ export class Contest {
       previewTwo: two.preview,
       upOneSavedOnce: oneSavedOnce.up,
       upTwoSavedOnce: twoSavedOnce.up,
+      upFlatOne: flatOne.up,
+      previewFlatOne: flatOne.preview,
+      upFlatTwo: flatTwo.up,
+      previewFlatTwo: flatTwo.preview,
       previewEmpty,
-      previewFloor,
       kubectl,
       helm,
     };
   }
 
-  #preview(stack: "empty" | "floor"): Promise<Cost> {
-    const args = ["preview", "--expect-no-changes", "--stack", stack, "--non-interactive"];
-    return this.#measure(this.fleet.pulumi.cli, args, this.projects[stack]);
+  #previewEmpty(): Promise<Cost> {
+    const args = ["preview", "--expect-no-changes", "--stack", "empty", "--non-interactive"];
+    return this.#measure(this.fleet.pulumi.cli, args, this.projects.empty);
   }
 
   /** A new stack on clusters without its namespaces, and a preview of what is up. */
@@ -121,6 +131,21 @@ export class Contest {
     const up = await run(["up", "--yes", "--skip-preview"], upEnv);
     const preview = await run(["preview", "--expect-no-changes"]);
     await destroy(fleet, stack);
+    return { up, preview };
+  }
+
+  /** The flat program in a new stack, whose objects then go with their Namespaces. */
+  async #flat(stack: string, clusters: string[]): Promise<{ up: Cost; preview: Cost }> {
+    const folder = this.projects.flat;
+    await runIn(this.fleet, folder, ["stack", "init", stack]);
+    const run = (...args: string[]) =>
+      this.#measure(this.fleet.pulumi.cli, [...args, "--stack", stack, "--non-interactive"], folder, {
+        FLAT_CONTEXTS: clusters.join(" "),
+      });
+    const up = await run("up", "--yes", "--skip-preview");
+    const preview = await run("preview", "--expect-no-changes");
+    const [namespace] = clusterNames(this.fleet); // the objects are the first cluster's, wherever they are
+    for (const cluster of clusters) await this.#deleteNamespace(cluster, namespace);
     return { up, preview };
   }
 
@@ -165,8 +190,8 @@ export class Contest {
     return cost;
   }
 
-  async #deleteNamespace(cluster: string): Promise<void> {
-    await this.fleet.kubectl(cluster, "delete", "namespace", cluster, "--ignore-not-found", "--wait");
+  async #deleteNamespace(cluster: string, namespace = cluster): Promise<void> {
+    await this.fleet.kubectl(cluster, "delete", "namespace", namespace, "--ignore-not-found", "--wait");
   }
 
   #clusterFlags(cluster: string): { kubeconfig: string; context: string } {
@@ -189,18 +214,28 @@ async function destroy(fleet: TestFleet, stack: string): Promise<void> {
   if (code !== 0) throw new Error(`pulumi destroy ended with ${String(code)}:\n${output}`);
 }
 
-/** The least that a program with a Kubernetes provider can do: what it costs is no program's doing. */
-function floorProgram(kubeconfig: string, context: string): string {
+/**
+ * The same objects on the clusters that FLAT_CONTEXTS names, registered one by one, without a component, a secret or a check:
+ * what of a cell's cost is the engine's and the provider's alone.
+ */
+function flatProgram(kubeconfig: string, objects: string): string {
   return `
 const { Provider } = require("@pulumi/kubernetes/provider");
-const { ConfigMap } = require("@pulumi/kubernetes/core/v1");
-const provider = new Provider("floor", ${JSON.stringify({ kubeconfig, context, clusterIdentifier: context })});
-new ConfigMap("floor", { metadata: { name: "floor", namespace: "default" }, data: {} }, { provider });
+const { CustomResource } = require("@pulumi/kubernetes/apiextensions/customResource");
+for (const context of process.env.FLAT_CONTEXTS.split(" ")) {
+  const provider = new Provider(context, { kubeconfig: ${JSON.stringify(kubeconfig)}, context, clusterIdentifier: context });
+  let dependsOn = []; // everything else is in the Namespace, which is the first
+  for (const object of require(${JSON.stringify(objects)})) {
+    const name = [context, object.kind, object.metadata.name].join("-");
+    const resource = new CustomResource(name, object, { provider, dependsOn });
+    if (object.kind === "Namespace") dependsOn = [resource];
+  }
+}
 `;
 }
 
-/** A project like ours with a program of its own, brought up once. */
-async function project(fleet: TestFleet, name: string, program: string): Promise<string> {
+/** A project like ours with a program of its own. */
+function project(fleet: TestFleet, name: string, program: string): string {
   const folder = join(fleet.folder, name);
   mkdirSync(folder);
   writeFileSync(
@@ -209,18 +244,12 @@ async function project(fleet: TestFleet, name: string, program: string): Promise
   );
   writeFileSync(join(folder, "index.js"), program);
   symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
-  for (const args of [
-    ["stack", "init", name],
-    ["up", "--yes", "--skip-preview", "--stack", name],
-  ]) {
-    await measure({
-      program: fleet.pulumi.cli,
-      args: [...args, "--non-interactive"],
-      cwd: folder,
-      env: fleet.pulumi.env,
-    });
-  }
   return folder;
+}
+
+/** Runs Pulumi in a project's folder, which is not measured. */
+async function runIn({ pulumi }: TestFleet, cwd: string, args: string[]): Promise<void> {
+  await measure({ program: pulumi.cli, args: [...args, "--non-interactive"], cwd, env: pulumi.env });
 }
 
 function clusterNames(fleet: TestFleet): [string, ...string[]] {

@@ -15,8 +15,11 @@ const names: Record<Contestant, string> = {
   upTwoSavedOnce: "pulumi up, 2 cells, state saved at the end only",
   previewOne: "pulumi preview, 1 cell",
   previewTwo: "pulumi preview, 2 cells on 2 clusters",
+  upFlatOne: "pulumi up, the objects of 1 cell without components",
+  upFlatTwo: "pulumi up, the same objects on 2 clusters",
+  previewFlatOne: "pulumi preview, the objects of 1 cell without components",
+  previewFlatTwo: "pulumi preview, the same objects on 2 clusters",
   previewEmpty: "pulumi preview, empty program",
-  previewFloor: "pulumi preview, 1 ConfigMap",
   kubectl: "kubectl apply --server-side, wait",
   helm: "helm install --wait",
 };

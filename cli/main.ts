@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
-import { Command } from "commander";
 import { FleetError } from "../components/errors";
+import { Command } from "./commander";
 import type * as fleetCommandsModule from "./config";
 import { addDayTwoCommands } from "./day-two-commands";
 import { EXIT_CODES } from "./exit-codes";

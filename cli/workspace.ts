@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stateFolder } from "../stacks/local-clusters";
@@ -59,7 +58,8 @@ export function prepareState(layout: StateLayout): void {
   removeLeftKubeconfigs(layout);
   try {
     // `wx`: of two processes that start at once, one writes and both read the same.
-    writeFileSync(layout.passphraseFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
+    const passphrase = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+    writeFileSync(layout.passphraseFile, `${passphrase}\n`, { mode: 0o600, flag: "wx" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }

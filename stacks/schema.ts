@@ -40,7 +40,7 @@ export const SECRET_TYPE = "SecretOptions";
 
 const [text, flag, count] = [z.string(), z.boolean(), z.int()];
 
-/** Builds schemas from the components' own; the types that they share are built once, and only when they are needed. */
+/** Builds schemas from the components' own; the types that they share are built once. */
 class Builder {
   private readonly built = new Map<string, z.ZodType>();
   private readonly optional = new Map<z.ZodType, z.ZodType>();
@@ -57,17 +57,21 @@ class Builder {
   ) {}
 
   object(properties: Record<string, PropertySpec>): z.ZodType {
-    const schema = z.strictObject(
-      Object.fromEntries(
-        Object.entries(properties).map(([key, property]) => {
-          const value = this.value(property, formats[key], itemFormats[key]);
-          const possible = this.layer || property.optional ? this.possible(value) : value;
-          const { description } = property;
-          return [key, this.described && description !== undefined ? possible.describe(description) : possible];
-        }),
-      ),
-    );
-    return this.layer ? schema : schema.superRefine(limitsCoverRequests);
+    const shape: Record<string, z.ZodType> = {};
+    // Getters, which zod calls when it first sees such an object: to make a schema takes longer than to use it, and a
+    // cell sets few of the options that there are.
+    for (const [key, property] of Object.entries(properties))
+      Object.defineProperty(shape, key, { enumerable: true, get: () => this.property(key, property) });
+    const schema = z.strictObject(shape);
+    const hasRequests = Object.keys(properties).some((key) => key.startsWith("requests"));
+    return hasRequests && !this.layer ? schema.superRefine(limitsCoverRequests) : schema;
+  }
+
+  private property(key: string, property: PropertySpec): z.ZodType {
+    const value = this.value(property, formats[key], itemFormats[key]);
+    const possible = this.layer || property.optional ? this.possible(value) : value;
+    const { description } = property;
+    return this.described && description !== undefined ? possible.describe(description) : possible;
   }
 
   private value(property: PropertySpec, format?: z.ZodType, itemFormat?: z.ZodType): z.ZodType {
@@ -86,7 +90,7 @@ class Builder {
     return type === "number" ? count : text;
   }
 
-  /** What may be left out. One for each value: there are hundreds of plain ones, and to make a schema takes longer than to use it. */
+  /** What may be left out. One for each value: there are hundreds of plain ones. */
   private possible(value: z.ZodType): z.ZodType {
     const known = this.optional.get(value);
     if (known !== undefined) return known;
@@ -99,13 +103,14 @@ class Builder {
     const known = this.built.get(typeName);
     if (known !== undefined) return known;
     const properties = spec.properties ?? {};
-    const build = () => this.object(typeName === SECRET_TYPE ? secretProperties(properties) : properties);
-    const schema =
+    const plain =
       spec.enum !== undefined
         ? z.enum(spec.enum.map(({ value }) => value))
-        : this.described
-          ? build().meta({ id: this.layer ? typeName : `${typeName}Complete` })
-          : z.lazy(once(build));
+        : this.object(typeName === SECRET_TYPE ? secretProperties(properties) : properties);
+    const schema =
+      this.described && spec.enum === undefined
+        ? plain.meta({ id: this.layer ? typeName : `${typeName}Complete` })
+        : plain;
     this.built.set(typeName, schema);
     return schema;
   }
@@ -130,11 +135,6 @@ function secretProperties(properties: Record<string, PropertySpec>): Record<stri
   const others = Object.entries(properties).filter(([key]) => key !== "value");
   const description = "The key of the stack's config that holds it: `pulumi config set --secret secrets:KEY`.";
   return { ...Object.fromEntries(others), configKey: { type: "string", optional: true, description } };
-}
-
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => (made ??= make());
 }
 
 const cellProperties = Object.fromEntries(

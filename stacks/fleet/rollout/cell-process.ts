@@ -4,13 +4,16 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { FleetError } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
+import * as z from "../../zod";
 import { EngineReport } from "./engine-events";
 import { UNWRITABLE, type ChildSpec, type ProcessIdentity } from "./pulumi-child";
+import { readRecord } from "./record-file";
 import { Unwritable } from "./unwritable";
 import { writeWhole } from "./whole-file";
 
 /** Marks every process of a cell in its environment, so that what a killed one leaves behind is found. */
 const MARK = "CLAWFLEET_CELL_PROCESS";
+const identitySchema: z.ZodType<ProcessIdentity> = z.object({ pid: z.int(), started: z.string() });
 const POLL_MS = 100;
 /** How long Pulumi may take to finish what it is at when it is interrupted, in milliseconds. */
 const GRACE_MS = 30_000;
@@ -101,7 +104,7 @@ export async function runCellProcess(options: CellProcess): Promise<CommandResul
 export async function stopCellProcesses(folder: string): Promise<void> {
   // Who supervises passes the signal on; Pulumi itself is left only when its supervisor was killed.
   for (const file of [supervisorFile(folder), processFile(folder)]) {
-    const identity = identityIn(file);
+    const identity = readRecord(file, identitySchema);
     if (identity === undefined) continue;
     signalTo(identity, "SIGINT");
     for (let waited = 0; isRunning(identity) && waited < GRACE_MS; waited += POLL_MS) await wait(POLL_MS);
@@ -119,7 +122,7 @@ export async function stopCellProcesses(folder: string): Promise<void> {
 
 /** The last process of Pulumi for a cell, when it has ended: a lock of its is ours to remove. */
 export function endedProcess(folder: string): ProcessIdentity | undefined {
-  const identity = identityIn(processFile(folder));
+  const identity = readRecord(processFile(folder), identitySchema);
   return identity === undefined || isRunning(identity) ? undefined : identity;
 }
 
@@ -133,14 +136,6 @@ function supervisorFile(folder: string): string {
 
 function record(file: string, pid: number): void {
   writeWhole(file, JSON.stringify({ pid, started: startTimeOf(pid) ?? "" }));
-}
-
-function identityIn(file: string): ProcessIdentity | undefined {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as ProcessIdentity;
-  } catch {
-    return undefined;
-  }
 }
 
 function isRunning({ pid, started }: ProcessIdentity): boolean {

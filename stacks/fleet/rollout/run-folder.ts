@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "../../zod";
@@ -6,6 +6,7 @@ import { NotFound } from "../../../components/errors";
 import { startTimeOf } from "../../../engine/process-start";
 import { nearest } from "../../../components/openclaw/nearest";
 import { readJournal } from "./journal";
+import { readRecord } from "./record-file";
 import { runState, type RunState } from "./run-state";
 import { writeWhole } from "./whole-file";
 
@@ -115,11 +116,7 @@ export function isAlive({ pid, started, host }: Holder): boolean {
 
 /** A holder's file; undefined when there is none, or half of one. */
 export function readHolder(file: string): Holder | undefined {
-  try {
-    return holderSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-  } catch {
-    return undefined;
-  }
+  return readRecord(file, holderSchema);
 }
 
 /** Makes a folder that only this user can read. */

@@ -6,6 +6,7 @@ import { FleetError } from "../../../components/errors";
 import type { ClusterReader } from "../../cluster-connection";
 import { checkpointFile } from "../../project";
 import type { Frozen, PlannedCell } from "./plan-schema";
+import { readRecord } from "./record-file";
 import { privateFolder } from "./run-folder";
 import { writeWhole } from "./whole-file";
 
@@ -114,11 +115,7 @@ export class SettledCells {
   }
 
   private read(cell: PlannedCell): Settled | undefined {
-    try {
-      return settledSchema.parse(JSON.parse(readFileSync(this.file(cell), "utf8")));
-    } catch {
-      return undefined; // none, or an older version's
-    }
+    return readRecord(this.file(cell), settledSchema);
   }
 
   private file({ id }: PlannedCell): string {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "../../zod";
@@ -7,6 +7,7 @@ import { startTimeOf } from "../../../engine/process-start";
 import { locksFolder } from "../../project";
 import { endedProcess } from "./cell-process";
 import type { PlannedCell } from "./plan-schema";
+import { readRecord } from "./record-file";
 
 /** As Pulumi writes it. */
 const lockSchema = z.object({
@@ -38,7 +39,8 @@ export function releaseLocks({ id, stack }: PlannedCell, work: string, { backend
   const ours = endedProcess(work)?.pid;
   return readdirSync(folder).flatMap((name) => {
     const file = join(folder, name);
-    const lock = readLock(file);
+    // Undefined for one that was released meanwhile.
+    const lock = readRecord(file, lockSchema);
     if (lock === undefined || lock.hostname !== hostname()) return [];
     const { pid, username, timestamp } = lock;
     const isOurs = pid === ours;
@@ -52,13 +54,4 @@ export function releaseLocks({ id, stack }: PlannedCell, work: string, { backend
     rmSync(file, { force: true });
     return [`removed the lock of the process ${String(pid)}, which was killed`];
   });
-}
-
-/** Undefined for one that was released meanwhile, or is half written. */
-function readLock(file: string): z.infer<typeof lockSchema> | undefined {
-  try {
-    return lockSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-  } catch {
-    return undefined;
-  }
 }

@@ -8,7 +8,7 @@ import { FleetFiles } from "../cli/fleet-files";
 import { eachOf } from "../cli/each-of";
 import { runChild } from "../cli/gate/child";
 import { ThrowAway } from "../cli/gate/throw-away";
-import { projectRoot } from "../cli/workspace";
+import { processEnv, projectRoot, stateLayout } from "../cli/workspace";
 import { FleetError } from "../components/errors";
 import { measure } from "./measure";
 import { table } from "./report";
@@ -18,6 +18,8 @@ import { summarize, type Cost } from "./statistics";
 const TARGET = 1.5;
 const BRANCH = "main";
 const TIMEOUT_SECONDS = 1800;
+/** What every Pulumi that clawfleet starts runs with. */
+const GOGC = processEnv(stateLayout()).GOGC ?? "";
 
 interface Options {
   cells: number;
@@ -77,7 +79,7 @@ function report({ cells, concurrency }: Options, costs: Record<"plain" | "gate",
     gate.cpu === undefined || plain.cpu === undefined ? "" : `, ${(gate.cpu / plain.cpu).toFixed(2)} of processor time`;
   process.stdout.write(
     [
-      `${String(cells)} cells of the full stack, ${String(concurrency)} at a time, medians`,
+      `${String(cells)} cells of the full stack, ${String(concurrency)} at a time, medians; on both sides GOGC=${GOGC}`,
       ...table(["", "wall", "processors"], rows),
       `${ratio.toFixed(2)} times the plain previews${ofProcessor}; target <= ${String(TARGET)}: ${ratio <= TARGET ? "ok" : "miss"}`,
       "",

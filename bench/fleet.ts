@@ -72,10 +72,15 @@ async function main(): Promise<void> {
   const names = Array.from({ length: options.clusters }, (_, index) => `bench-${String(index)}`);
   const fleet = await TestFleet.start(names, interruption.signal);
   const contest = new FleetContest(fleet, options, interruption.signal);
+  // At once: what was just being measured may take long to end.
+  const printSoFar = () => {
+    print(contest.measured, options);
+  };
+  interruption.signal.addEventListener("abort", printSoFar);
   try {
     await contest.run();
-  } finally {
     print(contest.measured, options);
+  } finally {
     await fleet.stop();
   }
 }

@@ -37,7 +37,7 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
     env: command.env,
     stdio: ["ignore", "pipe", "pipe"],
     signal,
-    killSignal: "SIGINT",
+    killSignal: "SIGTERM", // what was started in the background of a shell ignores SIGINT
     timeout: (command.timeoutSeconds ?? TIMEOUT_SECONDS) * 1000,
   });
   let output = "";

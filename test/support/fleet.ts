@@ -87,6 +87,14 @@ export class TestFleet {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /**
+   * Has Pulumi save the state once, at the end of each command. Its file backend writes the whole state twice for every
+   * resource, which for a cell of every part takes longer than all else. Not for a test that kills Pulumi.
+   */
+  saveOnce(): void {
+    this.pulumi.env.PULUMI_SKIP_CHECKPOINTS = "true";
+  }
+
   /** Writes a fleet of a stack's own, and its config file with the salt that Pulumi needs, and creates the stack. */
   async configure(stack: string, { environment, clusters, cell = {}, ...config }: FleetOfOneStack): Promise<void> {
     await ensureStack(this.pulumi, stack);

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { parseStat } from "../../bench/measure";
 
 /** The pids of whatever a process started, and of what those started in turn, parents first. */
 export function descendantsOf(pid: number): number[] {
@@ -19,9 +20,7 @@ function processes(): [pid: number, parent: number][] {
       .filter((name) => /^\d+$/.test(name))
       .flatMap((name) => {
         try {
-          // The parent is the second field after the command's name, which may itself contain blanks and parentheses.
-          const [, parent] = /^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
-          return [[Number(name), Number(parent)]];
+          return [[Number(name), parseStat(readFileSync(`/proc/${name}/stat`, "utf8")).parent]];
         } catch {
           return []; // it has ended
         }

@@ -20,7 +20,9 @@ process.once("SIGINT", () => {
   interruption.abort(new Error("interrupted"));
 });
 
+const own = createRequire(__filename);
 const program = new Command("clawfleet")
+  .version((own("../../package.json") as { version: string }).version)
   .description("Rolls the OpenClaw agent stack out to Kubernetes clusters with Pulumi")
   .showHelpAfterError()
   .addHelpText("after", () => `\nExit codes: ${exitCodeHelp()}`);
@@ -78,7 +80,7 @@ program
   });
 
 // What is told of files, without any cluster. By require: import() takes 15 ms to set up, of 250 that these may take.
-const fleetCommands = () => createRequire(__filename)("./config.js") as typeof fleetCommandsModule;
+const fleetCommands = () => own("./config.js") as typeof fleetCommandsModule;
 const withFolder = (command: Command) =>
   command
     .option("--folder <dir>", "the folder of fleet.yaml; by default stacks/ of the project")

@@ -10,6 +10,7 @@ import { chooseCell, stackOfCell } from "../../cli/open";
 import { readCommandLine } from "../../cli/shim";
 import {
   composeStackFile,
+  packageVersion,
   prepareState,
   projectRoot,
   saveSalt,
@@ -155,6 +156,7 @@ describe("the command line", () => {
       execFileSync(process.execPath, [cli, "--help"], { encoding: "utf8" }),
       /^ {2}doctor [^]*^ {2}local [^]*^ {2}render [^]*^ {2}up /m,
     );
+    assert.equal(execFileSync(process.execPath, [cli, "--version"], { encoding: "utf8" }), `${packageVersion()}\n`);
     assert.throws(() => execFileSync(process.execPath, [cli, "updaet"], { stdio: "pipe" }), /unknown command/);
   });
 

@@ -115,7 +115,7 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
 
   const trace = settingTrace(files, (file) => base?.pathOf(join(files.folder, file)) ?? file);
   let done = 0;
-  return eachOf(names, concurrency, async (stack) => {
+  const reports = await eachOf(names, concurrency, async (stack) => {
     const cells = files.stacks.get(stack) ?? [];
     const environment = environmentOf(cells);
     const stackBase = bases.get(stack) ?? { kind: "none" as const, notes: [] };
@@ -140,25 +140,34 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
       const run = await previewStack(throwAway, stack, { configFile: configFile(stack), environment, env, signal });
       if (run.failure !== undefined) throw new ValidationFailed({ what: run.failure });
       report.findings = findingsOf(run, trace, cells);
-      if (stackBase.kind === "rendered") {
-        const all = await renderings;
-        // A stack that the base does not have renders nothing.
-        Object.assign(
-          report,
-          compared(report, all[keyOf("base", stack)] ?? { objects: [] }, all[keyOf("head", stack)]),
-        );
-      } else if (stackBase.kind !== "none") {
+      if (stackBase.kind === "checkpoint" || stackBase.kind === "cluster") {
         const secrets = stackBase.checkpoint?.secrets;
         report.changes = changesOf(run.steps, (urn) => secrets?.get(urn) ?? []).filter(({ op }) => op !== "same");
       }
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof FleetError)) throw error;
-      report.failure = { message: error.message, class: error.name };
+      report.failure = failureOf(error);
     }
     log(`${String((done += 1))} of ${String(names.length)}: ${stack}`);
     return report;
   });
+  // Not before the last preview: a stack that waited for what all of them render would keep the next one from starting.
+  const all = await renderings.catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (!(error instanceof FleetError)) throw error;
+    return error;
+  });
+  for (const report of reports.filter(({ base: kind, failure }) => kind === "rendered" && failure === undefined)) {
+    if (all instanceof FleetError) report.failure = failureOf(all);
+    // A stack that the base does not have renders nothing.
+    else
+      Object.assign(
+        report,
+        compared(report, all[keyOf("base", report.stack)] ?? { objects: [] }, all[keyOf("head", report.stack)]),
+      );
+  }
+  return reports;
 }
 
 /** What a stack is compared with: its state where that can be had, else the base revision. */
@@ -189,6 +198,10 @@ async function applyBases(gate: Gate, base: BaseRevision, files: FleetFiles, sta
     await applyBase(throwAway, stack, { root, configFile, signal });
     log(`base of ${stack} applied`);
   });
+}
+
+function failureOf({ message, name }: FleetError): StackReport["failure"] {
+  return { message, class: name };
 }
 
 /** The name of what a side of the change renders of a stack. */

@@ -220,14 +220,15 @@ async function destroy(fleet: TestFleet, stack: string): Promise<void> {
  */
 function flatProgram(kubeconfig: string, objects: string): string {
   return `
+const { CustomResource } = require("@pulumi/pulumi");
 const { Provider } = require("@pulumi/kubernetes/provider");
-const { CustomResource } = require("@pulumi/kubernetes/apiextensions/customResource");
 for (const context of process.env.FLAT_CONTEXTS.split(" ")) {
   const provider = new Provider(context, { kubeconfig: ${JSON.stringify(kubeconfig)}, context, clusterIdentifier: context });
   let dependsOn = []; // everything else is in the Namespace, which is the first
   for (const object of require(${JSON.stringify(objects)})) {
     const name = [context, object.kind, object.metadata.name].join("-");
-    const resource = new CustomResource(name, object, { provider, dependsOn });
+    const group = object.apiVersion === "v1" ? "core/v1" : object.apiVersion;
+    const resource = new CustomResource(\`kubernetes:\${group}:\${object.kind}\`, name, object, { provider, dependsOn });
     if (object.kind === "Namespace") dependsOn = [resource];
   }
 }

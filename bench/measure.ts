@@ -99,7 +99,8 @@ function waitedSeconds(): number | undefined {
   return stat && stat.waitedTicks / TICKS_PER_SECOND;
 }
 
-function readStat(pid: string): ProcessStat | undefined {
+/** What Linux tells of a process; undefined when it has ended. */
+export function readStat(pid: string): ProcessStat | undefined {
   return read(`/proc/${pid}/stat`, parseStat);
 }
 
@@ -131,7 +132,7 @@ class ProcessTree {
 
   sample(): void {
     const stats = new Map<number, ProcessStat>();
-    for (const name of processes()) {
+    for (const name of pids()) {
       const stat = readStat(name);
       if (stat !== undefined) stats.set(Number(name), stat);
     }
@@ -152,7 +153,8 @@ class ProcessTree {
   }
 }
 
-function processes(): string[] {
+/** The pids of all processes, on Linux; none elsewhere. */
+export function pids(): string[] {
   try {
     return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   } catch {

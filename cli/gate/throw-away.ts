@@ -35,7 +35,7 @@ export class ThrowAway {
     try {
       const pulumi = await openPulumi({ ...withoutCredentials(process.env), CLAWFLEET_STATE: folder });
       const salt = await initFirstStack(pulumi, signal);
-      const first = JSON.parse(readFileSync(stackFile(pulumi, FIRST_STACK), "utf8")) as StoredStack;
+      const first = JSON.parse(readFileSync(checkpointFile(pulumi.layout.backend, FIRST_STACK), "utf8")) as StoredStack;
       return new ThrowAway(folder, pulumi, salt, first);
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
@@ -61,7 +61,7 @@ export class ThrowAway {
         latest: { ...deployment, ...checkpoint.latest },
       },
     };
-    writeFileSync(stackFile(this.pulumi, stack), JSON.stringify(state), { mode: 0o600 });
+    writeFileSync(checkpointFile(this.pulumi.layout.backend, stack), JSON.stringify(state), { mode: 0o600 });
   }
 
   /**
@@ -150,10 +150,6 @@ async function initFirstStack(pulumi: LocalPulumi, signal: AbortSignal): Promise
     });
   const salt = /^encryptionsalt:.*$/m.exec(readFileSync(join(folder, `Pulumi.${FIRST_STACK}.yaml`), "utf8"))?.[0];
   return `${salt ?? ""}\n`;
-}
-
-function stackFile(pulumi: LocalPulumi, stack: string): string {
-  return checkpointFile(pulumi.layout.backend, stack);
 }
 
 /** What an embedded cluster has that runs; entries trust the proxies of that range. */

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { parseStat } from "../../bench/measure";
+import { pids, readStat } from "../../bench/measure";
 
 /** The pids of whatever a process started, and of what those started in turn, parents first. */
 export function descendantsOf(pid: number): number[] {
@@ -16,15 +15,10 @@ export function descendantsOf(pid: number): number[] {
 /** Every process of the machine, each with its parent's pid. */
 function processes(): [pid: number, parent: number][] {
   if (process.platform === "linux") {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .flatMap((name) => {
-        try {
-          return [[Number(name), parseStat(readFileSync(`/proc/${name}/stat`, "utf8")).parent]];
-        } catch {
-          return []; // it has ended
-        }
-      });
+    return pids().flatMap((pid) => {
+      const stat = readStat(pid);
+      return stat === undefined ? [] : [[Number(pid), stat.parent]];
+    });
   }
   const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
   return lines.map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);

@@ -1,4 +1,5 @@
 import { nameOf, typeOf } from "../engine-text";
+
 /** The state of a resource before or after a step. */
 export interface ResourceState {
   type: string;

@@ -11,6 +11,7 @@ import { existingRun, whoAmI } from "../stacks/fleet/rollout/run-folder";
 import { SettledCells } from "../stacks/fleet/rollout/settled";
 import { resumeRun, startRun, type Run, type RunOptions } from "../stacks/fleet/rollout/run";
 import { policyArgs, progress } from "./local";
+import { preloadEnv } from "./pack/preload-env";
 import { readPlan, requestedPlan, type PlanOptions } from "./plan";
 import { createStack, openPulumi, type LocalPulumi } from "./pulumi";
 import { concludeRun } from "./report";
@@ -143,7 +144,7 @@ function rolloutPulumi(pulumi: LocalPulumi): RolloutPulumi {
   const local = usesLocalBackend(env);
   return {
     cli,
-    env,
+    env: { ...env, ...preloadEnv(env) },
     root: projectRoot,
     stateFolder: layout.folder,
     home: layout.pulumiHome,

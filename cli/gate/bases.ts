@@ -47,6 +47,9 @@ export async function backendCheckpoint(
   });
 }
 
+/** MiB for what is young: a rendered cell leaves so much behind that the default of 16 is collected over and over. */
+const YOUNG_HEAP = 64;
+
 /** Renders the objects of stacks in a process of its own. */
 export async function renderStacks(
   throwAway: ThrowAway,
@@ -58,7 +61,11 @@ export async function renderStacks(
   const out = join(throwAway.folder, `rendered-${name}.json`);
   const { code, stderr } = await runChild(
     process.execPath,
-    [join(__dirname, "render-child.js"), JSON.stringify({ ...tasks, out })],
+    [
+      `--max-semi-space-size=${String(YOUNG_HEAP)}`,
+      join(__dirname, "render-child.js"),
+      JSON.stringify({ ...tasks, out }),
+    ],
     { cwd: tasks.root, env: { ...process.env, CLAWFLEET_STATE: throwAway.offlineState }, signal },
   );
   if (code !== 0)

@@ -12,6 +12,7 @@ import { stateLayout, projectRoot } from "../workspace";
 import { BaseRevision } from "./base-revision";
 import { applyBase, backendCheckpoint, exportedCheckpoint, hasBackend, renderStacks, startStandIns } from "./bases";
 import { eachOf } from "../each-of";
+import { PackServers } from "../pack/servers";
 import { environmentOf, previewStack } from "./preview";
 import { reachClusters } from "./reach";
 import type { RenderTasks, Rendering } from "./render-child";
@@ -41,6 +42,7 @@ interface Gate extends GateOptions {
   files: FleetFiles;
   base: BaseRevision | undefined;
   throwAway: ThrowAway;
+  packs: PackServers;
   log: (line: string) => void;
   signal: AbortSignal;
 }
@@ -50,6 +52,7 @@ export async function runGate(options: GateOptions, log: (line: string) => void,
   const files = new FleetFiles(options.folder);
   const { changedSince } = options;
   const base = changedSince === undefined ? undefined : await BaseRevision.checkOut(changedSince, files.folder, signal);
+  const packs = new PackServers();
   let throwAway: ThrowAway | undefined;
   try {
     const touched = await base?.touched(files);
@@ -64,10 +67,11 @@ export async function runGate(options: GateOptions, log: (line: string) => void,
     };
     if (selected.size === 0) return report;
     throwAway = await ThrowAway.open(signal);
-    const gate: Gate = { ...options, files, base, throwAway, log, signal };
+    const gate: Gate = { ...options, files, base, throwAway, packs, log, signal };
     report.stacks = await checkStacks(gate, selected, touched?.code ?? false);
     return report;
   } finally {
+    packs.stop();
     if (throwAway !== undefined && options.baseOnClusters) await stopClusters(throwAway.folder);
     throwAway?.close();
     await base?.remove();
@@ -93,7 +97,7 @@ interface Base {
 }
 
 async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: boolean): Promise<StackReport[]> {
-  const { files, base, throwAway, log, signal, concurrency } = gate;
+  const { files, base, throwAway, packs, log, signal, concurrency } = gate;
   const names = [...selected.keys()];
   const bases = new Map(await eachOf(names, concurrency, async (stack) => [stack, await baseOf(gate, stack)] as const));
   const fleetFolder = gate.withClusters
@@ -131,12 +135,13 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
     };
     try {
       if (gate.withClusters) await reachClusters(stack, files.folder);
-      const env =
+      const located =
         stackBase.kind === "cluster"
           ? {}
           : gate.withClusters
             ? { CLAWFLEET_STATE: stateLayout().folder }
             : { CLAWFLEET_STATE: throwAway.offlineState, CLAWFLEET_OFFLINE_PREVIEW: "1" };
+      const env = { ...located, ...(await packs.env(environment)) };
       const run = await previewStack(throwAway, stack, { configFile: configFile(stack), environment, env, signal });
       if (run.failure !== undefined) throw new ValidationFailed({ what: run.failure });
       report.findings = findingsOf(run, trace, cells);

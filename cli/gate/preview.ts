@@ -1,13 +1,11 @@
-import { join } from "node:path";
 import { Environment } from "../../components/environment";
 import { readEvents, type EngineRun } from "../../stacks/fleet/check/engine-events";
 import type { FleetCell } from "../../stacks/fleet/inventory";
 import { policyArgs } from "../local";
+import { preloadEnv } from "../pack/preload-env";
 import { projectRoot } from "../workspace";
 import { runChild } from "./child";
 import type { ThrowAway } from "./throw-away";
-
-const PACK_START = join(__dirname, "pack-start.js");
 
 /** A preview of a stack under the policies. */
 export interface PolicedRun extends EngineRun {
@@ -41,11 +39,7 @@ export async function policedRun(
 ): Promise<PolicedRun> {
   const { code, stdout, stderr } = await runChild(pulumi.cli, [...args, "--non-interactive"], {
     cwd: projectRoot,
-    env: {
-      ...pulumi.env,
-      ...env,
-      NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --require ${JSON.stringify(PACK_START)}`,
-    },
+    env: { ...pulumi.env, ...env, ...preloadEnv() },
     signal,
   });
   const run = readEvents(stdout);

@@ -66,8 +66,11 @@ export function readEvents(output: string): EngineRun {
   return run;
 }
 
+/** Most of what is streamed: the resources once more when they are done, and what each policy had to say of each. */
+const UNUSED = /^\{"sequence":\d+,"timestamp":\d+,"(?:resOutputsEvent|policy(?:Analyze|Remediate)\w*SummaryEvent)":/;
+
 function parse(line: string): EngineEvent | undefined {
-  if (!line.startsWith("{")) return undefined;
+  if (!line.startsWith("{") || UNUSED.test(line)) return undefined;
   try {
     return JSON.parse(line) as EngineEvent;
   } catch {

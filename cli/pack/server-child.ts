@@ -1,0 +1,9 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+/** The policy pack in a process of its own, as Pulumi would start it. Ends when whoever started it has ended. */
+const load = createRequire(__filename);
+const root = join(__dirname, "..", "..", "..");
+load(join(root, "stacks", "load-when-used.js"));
+process.stdin.resume().on("end", () => process.exit());
+load(join(root, "policy", "dist", "index.js"));

@@ -9,10 +9,10 @@ import { report } from "./report";
 import { summarize, verdicts, type Summary, type Verdict } from "./statistics";
 
 const names: Record<Contestant, string> = {
-  upOne: "pulumi up, 1 cell",
-  upTwo: "pulumi up, 2 cells on 2 clusters",
-  upOneSavedOnce: "pulumi up, 1 cell, state saved at the end only",
-  upTwoSavedOnce: "pulumi up, 2 cells, state saved at the end only",
+  upOne: "pulumi up as make up runs it, 1 cell",
+  upTwo: "pulumi up as make up runs it, 2 cells on 2 clusters",
+  upOneStepByStep: "pulumi up, 1 cell, state saved with each step",
+  upTwoStepByStep: "pulumi up, 2 cells, state saved with each step",
   previewOne: "pulumi preview, 1 cell",
   previewTwo: "pulumi preview, 2 cells on 2 clusters",
   upFlatOne: "pulumi up, the objects of 1 cell without components",

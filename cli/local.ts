@@ -3,11 +3,13 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Environment } from "../components/environment";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
+import { startTimeOf } from "../engine/process-start";
 import { clusterTools, ensureManifests, ensureTools, linksMarker } from "../engine/toolchain";
 import { readFleet, type FleetCell } from "../stacks/fleet/inventory";
 import { checkpointFile, locksFolder } from "../stacks/project";
 import { cellsOfStack, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
 import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
+import { forgetUnsaved, hasUnsaved, savedAtEnd } from "./saved-at-end";
 import { backendEnv, projectRoot, stateLayout, usesLocalBackend } from "./workspace";
 import { summarize } from "./summary";
 
@@ -32,14 +34,17 @@ export interface StackCell {
 /** Brings a stack up on its clusters; the embedded ones are started first. */
 export async function up(stack: string, signal: AbortSignal): Promise<void> {
   const pulumi = await openPulumi();
+  const discarded = await discardUnsaved(pulumi, stack);
   const clusters = await startEmbedded(stack, signal);
   await ensureStack(pulumi, stack);
   await clearStaleLock(pulumi, stack);
   const before = await stackCells(pulumi, stack);
   // A local cluster that was made anew has none of the objects that the state tells of.
-  const remade = clusters.some(({ name, uid }) => before[name]?.uid !== undefined && before[name]?.uid !== uid);
-  await mustSucceed(
+  const remade =
+    discarded || clusters.some(({ name, uid }) => before[name]?.uid !== undefined && before[name]?.uid !== uid);
+  await mustChange(
     pulumi,
+    stack,
     [
       "up",
       "--yes",
@@ -89,8 +94,9 @@ export async function down(stack: string, signal: AbortSignal): Promise<void> {
     await startEmbedded(stack, signal);
     await ensureStack(pulumi, stack);
     await clearStaleLock(pulumi, stack);
-    await mustSucceed(
+    await mustChange(
       pulumi,
+      stack,
       ["destroy", "--yes", "--skip-preview", "--non-interactive", ...stackArgs(pulumi, stack)],
       "correct the cause above and run `make down` again",
     );
@@ -183,25 +189,46 @@ export async function stackCells(pulumi: LocalPulumi, stack: string): Promise<Re
 /** A killed run leaves its lock in the project's own backend. It is removed when its process is gone, and only then. */
 export async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
   if (!usesLocalBackend(pulumi.env)) return;
-  const folder = locksFolder(pulumi.layout.backend, stack);
-  const locks = existsSync(folder) ? readdirSync(folder) : [];
-  for (const name of locks) {
-    const lock = JSON.parse(readFileSync(join(folder, name), "utf8")) as { pid: number; hostname: string };
-    if (lock.hostname !== hostname() || isAlive(lock.pid)) return; // Pulumi says who holds it
-  }
+  const locks = locksOf(pulumi.layout.backend, stack);
+  if (locks.some(isHeld)) return; // Pulumi says who holds it
   if (locks.length > 0) {
     progress("an earlier run was killed; removing its lock");
     await mustSucceed(pulumi, ["cancel", "--yes", "--non-interactive", "--stack", stack], "see Pulumi's message above");
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+interface Lock {
+  pid: number;
+  hostname: string;
+}
+
+function locksOf(backend: string, stack: string): Lock[] {
+  const folder = locksFolder(backend, stack);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Lock);
+}
+
+function isHeld({ pid, hostname: host }: Lock): boolean {
+  return host !== hostname() || startTimeOf(pid) !== undefined;
+}
+
+/** Ends the embedded clusters of a run that was killed before it saved what it had made of them. */
+async function discardUnsaved(pulumi: LocalPulumi, stack: string): Promise<boolean> {
+  const { layout } = pulumi;
+  if (!hasUnsaved(layout, stack) || locksOf(layout.backend, stack).some(isHeld)) return false;
+  progress("an earlier run was killed before it saved its state; making its local clusters anew");
+  await stopClusters(layout.folder, embeddedClusters(stack), { log: progress });
+  forgetUnsaved(layout, stack);
+  return true;
+}
+
+/** Runs what changes a stack. */
+async function mustChange(pulumi: LocalPulumi, stack: string, args: string[], fix: string): Promise<void> {
+  const disposable = usesLocalBackend(pulumi.env) && trackedCells(stack).every(({ cluster }) => cluster.embedded);
+  const { code } = disposable
+    ? await savedAtEnd(pulumi.layout, stack, (env) => pulumi.run(args, { env }))
+    : await pulumi.run(args);
+  if (code !== 0) throw new ChildFailed({ what: `pulumi ${args[0] ?? ""} ended with ${String(code)}`, fix });
 }
 
 async function mustSucceed(pulumi: LocalPulumi, args: string[], fix: string): Promise<void> {

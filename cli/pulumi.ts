@@ -19,6 +19,8 @@ import {
 /** How a child process ended and what it printed, as far as that was asked for. */
 export interface RunResult {
   code: number;
+  /** Whether it was ended by a signal that it did not handle. */
+  killed: boolean;
   stdout: string;
 }
 
@@ -30,7 +32,7 @@ export interface LocalPulumi {
   /** The real CLI. */
   cli: string;
   /** Runs the CLI in the project; its output goes to this process's, unless it is to be captured. */
-  run: (args: string[], options?: { capture?: boolean; cwd?: string }) => Promise<RunResult>;
+  run: (args: string[], options?: { capture?: boolean; cwd?: string; env?: NodeJS.ProcessEnv }) => Promise<RunResult>;
 }
 
 /** A child ended with an error of its own, which it has already reported. */
@@ -57,7 +59,11 @@ export async function openPulumi(env: NodeJS.ProcessEnv = process.env): Promise<
     env: pulumiEnv,
     cli,
     run: (args, options = {}) =>
-      runChild(cli, args, { env: pulumiEnv, cwd: options.cwd ?? projectRoot, capture: options.capture ?? false }),
+      runChild(cli, args, {
+        env: { ...pulumiEnv, ...options.env },
+        cwd: options.cwd ?? projectRoot,
+        capture: options.capture ?? false,
+      }),
   };
 }
 
@@ -83,7 +89,7 @@ export function runChild(
     });
     child.on("close", (code, signal) => {
       done();
-      fulfil({ code: code ?? (signal === "SIGINT" ? 130 : 1), stdout });
+      fulfil({ code: code ?? (signal === "SIGINT" ? 130 : 1), killed: code === null, stdout });
     });
   });
 }

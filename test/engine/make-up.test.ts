@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import { projectRoot, trackedStackFile } from "../../cli/workspace";
+import { startTimeOf } from "../../engine/process-start";
+import { descendantsOf } from "../support/process-tree";
 
 const execute = promisify(execFile);
 const CLI = join(projectRoot, "dist", "cli", "main.js");
@@ -37,30 +41,52 @@ describe("the local commands", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("are interrupted without harm: the next `up` succeeds", async () => {
+  /** Starts `up` and sends its whole group a signal, as a terminal does, when the first objects are there. */
+  const signalledUp = async (signal: NodeJS.Signals) => {
     const child = spawn(process.execPath, [CLI, "local", "up"], {
       cwd: projectRoot,
       env,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const ended = new Promise<number | null>((exited) => child.once("exit", exited));
-    await new Promise<void>((seen) => {
+    let errors = "";
+    child.stderr.on("data", (text: Buffer) => (errors += text.toString()));
+    const ended = once(child, "close");
+    const seen = new Promise<void>((seenIt) => {
       child.stdout.on("data", (text: Buffer) => {
-        if (/Namespace.*creat/.test(text.toString())) seen();
-      });
-      void ended.then(() => {
-        seen();
+        if (/Namespace.*creat/.test(text.toString())) seenIt();
       });
     });
-    process.kill(-(child.pid ?? 0), "SIGINT"); // the group, as a terminal's Ctrl-C
-    assert.notEqual(await ended, 0);
-    // What was saved after each step was needed until here; it takes most of the time.
-    env.PULUMI_SKIP_CHECKPOINTS = "true";
+    await Promise.race([seen, ended]);
+    const plugins = pluginsOf(child.pid ?? 0);
+    process.kill(-(child.pid ?? 0), signal);
+    const [code] = (await ended) as [number | null];
+    assert.notEqual(code, 0);
+    // Of a Pulumi that was killed they notice it after minutes.
+    for (const pid of plugins.filter((each) => startTimeOf(each) !== undefined)) process.kill(pid, "SIGKILL");
+    while (plugins.some((pid) => startTimeOf(pid) !== undefined)) await wait(50);
+    return errors;
+  };
+  /** The processes of Pulumi and its plugins, which are in groups of their own. */
+  const pluginsOf = (pid: number) =>
+    descendantsOf(pid).filter((each) => readFileSync(`/proc/${String(each)}/cmdline`, "utf8").includes("/pulumi"));
 
-    const { stdout } = await cli("local", "up");
+  it("are killed without harm: what no state tells of is made anew", async () => {
+    await signalledUp("SIGKILL");
+    const before = JSON.parse(readFileSync(join(folder, "clusters.json"), "utf8")) as { uid: string }[];
+    const errors = await signalledUp("SIGINT");
+    assert.match(errors, /an earlier run was killed before it saved its state; making its local clusters anew/);
+    const now = JSON.parse(readFileSync(join(folder, "clusters.json"), "utf8")) as { uid: string }[];
+    for (const { uid } of now) assert.ok(before.every((each) => each.uid !== uid));
+  });
+
+  it("are interrupted without harm: the next `up` succeeds, on the same clusters", async () => {
+    const clusters = readFileSync(join(folder, "clusters.json"), "utf8");
+    const { stdout, stderr } = await cli("local", "up");
     assert.match(stdout, /cell dev-eu\n {2}cluster {4}dev-eu/);
     assert.match(stdout, /https:\/\/openclaw\.us\.dev\.example\.com/);
+    assert.doesNotMatch(stderr, /anew/);
+    assert.equal(readFileSync(join(folder, "clusters.json"), "utf8"), clusters);
   });
 
   it("leave the tracked config file as it was", () => {

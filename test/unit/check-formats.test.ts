@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import Ajv from "ajv";
 import { formatted, judge } from "../../cli/check";
 import { FleetError, PolicyViolation, Unreachable, ValidationFailed } from "../../components/errors";
 import type { Change } from "../../stacks/fleet/check/changes";
@@ -200,10 +203,37 @@ describe("a report as a comment", () => {
   });
 });
 
+/** A JSON file of a package. */
+const fileOf = (name: string, ...path: string[]): object =>
+  JSON.parse(readFileSync(join(dirname(require.resolve(`${name}/package.json`)), ...path), "utf8")) as object;
+
+/** What the official schema has against a log. */
+function schemaErrors(log: unknown): string[] {
+  // The schema is of JSON Schema's draft 4, which Ajv knows only when it is given its meta-schema.
+  const ajv = new Ajv({ schemaId: "auto", allErrors: true, meta: false });
+  ajv.addMetaSchema(fileOf("ajv", "lib", "refs", "json-schema-draft-04.json"));
+  const valid = ajv.validate(fileOf("@microsoft/jest-sarif", "lib", "schemas", "sarif-2.1.0-rtm.5.json"), log);
+  return valid === true ? [] : (ajv.errors ?? []).map(({ dataPath, message = "" }) => `${dataPath} ${message}`);
+}
+
 describe("a report as SARIF", () => {
   const [run] = sarifOf(FULL).runs;
 
-  it("has what the 2.1.0 schema asks for", () => {
+  it("is valid by the official schema, full, empty, and of a stack that failed", () => {
+    const failed = stack("x", { failure: { message: "no answer", class: "Unreachable" } });
+    for (const each of [FULL, report(), report(failed)])
+      assert.deepEqual(schemaErrors(JSON.parse(formatted(each, "sarif"))), []);
+    // The schema does refuse what is none.
+    const log = sarifOf(FULL);
+    const [{ results }] = log.runs;
+    const broken = results.map((result) => ({ ...result, level: "grave", locations: [{ physicalLocation: {} }] }));
+    assert.match(
+      schemaErrors({ ...log, runs: [{ ...log.runs[0], results: broken, tool: {} }] }).join("\n"),
+      /\.tool should have required property 'driver'[^]*\.results\[0\]\.level should be equal to one of/,
+    );
+  });
+
+  it("has unique rules, relative places and fingerprints, as GitHub asks for", () => {
     const log = JSON.parse(formatted(FULL, "sarif")) as ReturnType<typeof sarifOf>;
     assert.equal(log.version, "2.1.0");
     assert.match(log.$schema, /sarif-2\.1\.0\.json$/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -47,8 +47,6 @@ describe("clawfleet check", function () {
     checkpoints = join(fleet.folder, "checkpoints");
     mkdirSync(checkpoints);
     await fleet.must("dev", ["stack", "export", "--file", join(checkpoints, "dev.json")]);
-    // What comes is without a cluster.
-    await stopClusters(fleet.folder);
 
     repository = join(fleet.folder, "fleets", "dev");
     writeFiles({
@@ -138,6 +136,39 @@ describe("clawfleet check", function () {
     "update NetworkPolicy check-eu-gateway",
   ];
 
+  const VAULT_CHANGES = [
+    "delete PersistentVolumeClaim check-eu-vault *",
+    "replace ConfigMap check-eu-gateway-config",
+    "update StatefulSet check-eu-gateway *",
+  ];
+
+  it("asks the clusters themselves, where that is asked for", async () => {
+    process.env.CLAWFLEET_STATE = fleet.folder;
+    const ask = () => check("--stack", "dev", "--base-checkpoint", checkpoints, "--with-clusters");
+    const kept = async () => [...(await fleet.objects("check-eu", "check-eu", "configmaps,pvc")).keys()];
+    try {
+      const before = await kept();
+      writeFiles({ "overlays/environment/dev.yaml": { vault: { enabled: false } } });
+      const { code, report, output } = await ask();
+      assert.equal(code, 0, output);
+      assert.equal(report.clusters, true);
+      const dev = stackOf(report, "dev");
+      assert.deepEqual([dev.base, dev.failure, dev.findings], ["checkpoint", undefined, []]);
+      assert.deepEqual(inWords(dev.changes), VAULT_CHANGES);
+      // What a cluster has, it alone can tell.
+      writeFiles({ "overlays/environment/dev.yaml": DEV_CHANGE });
+      const refused = await ask();
+      assert.equal(refused.code, 3, refused.output);
+      assert.match(stackOf(refused.report, "dev").failure?.message ?? "", /no StorageClass another.*has: standard/);
+      assert.deepEqual(await kept(), before, "a check has changed something");
+    } finally {
+      delete process.env.CLAWFLEET_STATE;
+      rmSync(join(repository, "overlays", "environment"), { recursive: true });
+      // What comes is without a cluster.
+      await stopClusters(fleet.folder);
+    }
+  });
+
   it("finds nothing to do where nothing of a stack changed", async () => {
     writeFiles({ "notes.md": "still nothing\n" });
     const { code, report } = await check();
@@ -194,11 +225,7 @@ describe("clawfleet check", function () {
     assert.equal(code, 0, output);
     const dev = stackOf(report, "dev");
     assert.equal(dev.base, "cluster");
-    assert.deepEqual(inWords(dev.changes), [
-      "delete PersistentVolumeClaim check-eu-vault *",
-      "replace ConfigMap check-eu-gateway-config",
-      "update StatefulSet check-eu-gateway *",
-    ]);
+    assert.deepEqual(inWords(dev.changes), VAULT_CHANGES);
   });
 
   it("ends with 6 when a cluster that was asked for does not answer, and with 2 for a mistake", async () => {

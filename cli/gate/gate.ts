@@ -156,7 +156,8 @@ async function checkStacks(gate: Gate, selected: Map<string, string[]>, code: bo
     }
     log(`${String((done += 1))} of ${String(names.length)}: ${stack}`);
     return report;
-  });
+    // However the previews end: a build of the base must not go on in a folder that is being removed.
+  }).finally(() => renderings.catch(() => undefined));
   // Not before the last preview: a stack that waited for what all of them render would keep the next one from starting.
   const all = await renderings.catch((error: unknown) => {
     signal.throwIfAborted();
@@ -225,10 +226,13 @@ async function renderBoth(
   const base = baseTasks(gate, stacks);
   const head = stacks.map((stack) => ({ key: keyOf("head", stack), stack, configFile: configFile(stack) }));
   if (!code) return renderStacks(throwAway, { root: projectRoot, stacks: [...base, ...head] }, "stacks", signal);
-  const [before, after] = await Promise.all([
+  const sides = [
     renderBase(gate, base),
     renderStacks(throwAway, { root: projectRoot, stacks: head }, "head", signal),
-  ]);
+  ] as const;
+  // Both to their end, also when one fails: the base is removed next.
+  await Promise.allSettled(sides);
+  const [before, after] = await Promise.all(sides);
   return { ...before, ...after };
 }
 

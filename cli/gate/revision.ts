@@ -82,7 +82,8 @@ function git(folder: string, args: string[], signal: AbortSignal) {
  * @throws FleetError when it does not compile.
  */
 export async function buildProject(project: string, current: string, signal: AbortSignal): Promise<void> {
-  const options = { cwd: project, env: process.env, signal };
+  // npm does not pass an interruption on to the compiler below its shell.
+  const options = { cwd: project, env: process.env, signal, group: true };
   const lock = (folder: string) => join(folder, "package-lock.json");
   const same = existsSync(lock(project)) && readFileSync(lock(project)).equals(readFileSync(lock(current)));
   if (same) symlinkSync(packagesOf(current), join(project, "node_modules"));
@@ -101,7 +102,7 @@ function packagesOf(project: string): string {
 async function must(
   command: string,
   args: string[],
-  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
+  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal; group: boolean },
 ): Promise<void> {
   const { code, stdout, stderr } = await runChild(command, args, options);
   if (code !== 0)

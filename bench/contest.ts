@@ -17,13 +17,10 @@ export const contestants = [
   "upOne",
   "upTwo",
   "upOneStepByStep",
-  "upTwoStepByStep",
   "previewOne",
   "previewTwo",
-  "upFlatOne",
-  "upFlatTwo",
-  "previewFlatOne",
-  "previewFlatTwo",
+  "upFlat",
+  "previewFlat",
   "previewEmpty",
   "kubectl",
   "helm",
@@ -88,10 +85,8 @@ export class Contest {
     const helm = await this.#helmInstall(first);
     const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet), SAVED_AT_END);
     const oneStepByStep = await this.#pulumi(`one-by-step-${id}`, [first]);
-    const twoStepByStep = await this.#pulumi(`two-by-step-${id}`, clusterNames(this.fleet));
     const kubectl = await this.#kubectlApply(first);
-    const flatOne = await this.#flat(`flat-one-${id}`, [first]);
-    const flatTwo = await this.#flat(`flat-two-${id}`, clusterNames(this.fleet));
+    const flat = await this.#flat(`flat-${id}`, first);
     const previewEmpty = await this.#previewEmpty();
     return {
       upOne: one.up,
@@ -99,11 +94,8 @@ export class Contest {
       upTwo: two.up,
       previewTwo: two.preview,
       upOneStepByStep: oneStepByStep.up,
-      upTwoStepByStep: twoStepByStep.up,
-      upFlatOne: flatOne.up,
-      previewFlatOne: flatOne.preview,
-      upFlatTwo: flatTwo.up,
-      previewFlatTwo: flatTwo.preview,
+      upFlat: flat.up,
+      previewFlat: flat.preview,
       previewEmpty,
       kubectl,
       helm,
@@ -132,18 +124,17 @@ export class Contest {
   }
 
   /** The flat program in a new stack, whose objects then go with their Namespaces. */
-  async #flat(stack: string, clusters: string[]): Promise<{ up: Cost; preview: Cost }> {
+  async #flat(stack: string, cluster: string): Promise<{ up: Cost; preview: Cost }> {
     const folder = this.projects.flat;
     await runIn(this.fleet, folder, ["stack", "init", stack]);
     const run = (...args: string[]) =>
       this.#measure(this.fleet.pulumi.cli, [...args, "--stack", stack, "--non-interactive"], folder, {
         ...SAVED_AT_END,
-        FLAT_CONTEXTS: clusters.join(" "),
+        FLAT_CONTEXT: cluster,
       });
     const up = await run("up", "--yes", "--skip-preview");
     const preview = await run("preview", "--expect-no-changes");
-    const [namespace] = clusterNames(this.fleet); // the objects are the first cluster's, wherever they are
-    for (const cluster of clusters) await this.#deleteNamespace(cluster, namespace);
+    await this.#deleteNamespace(cluster);
     return { up, preview };
   }
 
@@ -188,8 +179,8 @@ export class Contest {
     return cost;
   }
 
-  async #deleteNamespace(cluster: string, namespace = cluster): Promise<void> {
-    await this.fleet.kubectl(cluster, "delete", "namespace", namespace, "--ignore-not-found", "--wait");
+  async #deleteNamespace(cluster: string): Promise<void> {
+    await this.fleet.kubectl(cluster, "delete", "namespace", cluster, "--ignore-not-found", "--wait");
   }
 
   #clusterFlags(cluster: string): { kubeconfig: string; context: string } {
@@ -213,22 +204,21 @@ async function destroy(fleet: TestFleet, stack: string): Promise<void> {
 }
 
 /**
- * The same objects on the clusters that FLAT_CONTEXTS names, registered one by one, without a component, a secret or a check:
+ * The same objects on the cluster that FLAT_CONTEXT names, registered one by one, without a component, a secret or a check:
  * what of a cell's cost is the engine's and the provider's alone.
  */
 function flatProgram(kubeconfig: string, objects: string): string {
   return `
 const { CustomResource } = require("@pulumi/pulumi");
 const { Provider } = require("@pulumi/kubernetes/provider");
-for (const context of process.env.FLAT_CONTEXTS.split(" ")) {
-  const provider = new Provider(context, { kubeconfig: ${JSON.stringify(kubeconfig)}, context, clusterIdentifier: context });
-  let dependsOn = []; // everything else is in the Namespace, which is the first
-  for (const object of require(${JSON.stringify(objects)})) {
-    const name = [context, object.kind, object.metadata.name].join("-");
-    const group = object.apiVersion === "v1" ? "core/v1" : object.apiVersion;
-    const resource = new CustomResource(\`kubernetes:\${group}:\${object.kind}\`, name, object, { provider, dependsOn });
-    if (object.kind === "Namespace") dependsOn = [resource];
-  }
+const context = process.env.FLAT_CONTEXT;
+const provider = new Provider(context, { kubeconfig: ${JSON.stringify(kubeconfig)}, context, clusterIdentifier: context });
+let dependsOn = []; // everything else is in the Namespace, which is the first
+for (const object of require(${JSON.stringify(objects)})) {
+  const name = [object.kind, object.metadata.name].join("-");
+  const group = object.apiVersion === "v1" ? "core/v1" : object.apiVersion;
+  const resource = new CustomResource(\`kubernetes:\${group}:\${object.kind}\`, name, object, { provider, dependsOn });
+  if (object.kind === "Namespace") dependsOn = [resource];
 }
 `;
 }

@@ -1,5 +1,6 @@
 // Its index loads Helm and YAML support as well.
 import { Provider } from "@pulumi/kubernetes/provider";
+import { setImmediate } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
@@ -64,20 +65,21 @@ export async function program(rendering?: Rendering): Promise<Record<string, unk
   const tokens: Record<string, pulumi.Output<string>> = {};
   const certificates: Record<string, pulumi.Output<string>> = {};
   const secrets = new pulumi.Config("secrets");
+  // Cells that share a cluster share its provider.
+  const providers = new Map<string, Provider>();
   const planned = placed.map((place) => ({
     ...place,
+    provider: providerOf(place, providers),
     args: cellArgs(place.cell, place.podCidrs, (key) =>
       rendering === undefined ? secrets.requireSecret(key) : pulumi.secret(""),
     ),
   }));
+  // The plugins start while the cells are planned and put together.
+  await requestsSent();
   // All of them before the first object exists: one cell's mistake leaves the others untouched.
   for (const { cell, args } of planned) planAgentStack(cell.id, args);
 
-  // Cells that share a cluster share its provider.
-  const providers = new Map<string, Provider>();
-  for (const { cell, args, address, identity, reader } of planned) {
-    const provider = providers.get(cell.cluster.id) ?? clusterProvider(cell.cluster.id, address);
-    providers.set(cell.cluster.id, provider);
+  for (const { cell, args, address, identity, provider, reader } of planned) {
     const resources = new CellResources();
     const opts = { providers: [provider, ...localProviders], transformations: [resources.observe] };
     const stack = new AgentStack(cell.id, args, opts);
@@ -94,8 +96,20 @@ export async function program(rendering?: Rendering): Promise<Record<string, unk
     };
     tokens[cell.id] = stack.token;
     certificates[cell.id] = stack.caCertificate;
+    await requestsSent();
   }
   return { cells: outputs, tokens, certificates };
+}
+
+/** Lets the requests out that wait for this program to do nothing: the engine then works beside it. */
+async function requestsSent(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn += 1) await setImmediate();
+}
+
+function providerOf({ cell: { cluster }, address }: PlacedCell, providers: Map<string, Provider>): Provider {
+  const provider = providers.get(cluster.id) ?? clusterProvider(cluster.id, address);
+  providers.set(cluster.id, provider);
+  return provider;
 }
 
 function clusterProvider(id: string, address: ClusterAddress): Provider {
@@ -108,6 +122,9 @@ function clusterProvider(id: string, address: ClusterAddress): Provider {
     enableSecretMutable: true,
   });
 }
+
+/** How often Pulumi's SDK waits for something until a resource's request is sent. */
+const TURNS = 3;
 
 /** Every value below `clawfleet:`. Pulumi hands maps and lists over as JSON. */
 function readConfig(): Record<string, unknown> {

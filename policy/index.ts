@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { PolicyPack } from "@pulumi/policy";
 import { convertOnce } from "./kubernetes/convert-once";
+import { readStructsPlainly } from "./kubernetes/read-structs";
 import { skipUnusedRemediations } from "./kubernetes/skip-remediations";
 import { policies } from "./policies";
 
@@ -18,6 +19,7 @@ setTimeout(() => {
   setFlagsFromString("--opt");
 }, SHORT_LIFE).unref();
 
+readStructsPlainly(require.resolve("@pulumi/pulumi"));
 convertOnce();
 skipUnusedRemediations();
 // The constructor starts a server, so nothing but Pulumi loads this file. Without a config every policy is mandatory.

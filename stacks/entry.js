@@ -18,7 +18,8 @@ if (!isFresh(root)) {
 }
 require("./load-when-used");
 require("./no-sdk-diagnostics");
-require("./read-outputs");
+const { readStructsPlainly } = require("../policy/dist/kubernetes/read-structs");
+readStructsPlainly(require.resolve("@pulumi/pulumi"));
 // Pulumi takes a stack trace with every promise and resource, and maps each frame to its source: a fifth of a preview.
 Error.prepareStackTrace = undefined;
 // Most previews are over before V8's optimizing compiler has paid for itself: a tenth of their processor time.

@@ -22,6 +22,11 @@ async function main({ root, stacks, out }: RenderTasks): Promise<void> {
   load("./stacks/load-when-used.js");
   // Pulumi takes a stack trace with every promise and resource, and nobody reads one here.
   Error.stackTraceLimit = 0;
+  // No engine takes what is registered: it need not be made a message, and a plain value of that again.
+  const { Struct } = load("google-protobuf/google/protobuf/struct_pb") as {
+    Struct: { new (): object; fromJavaScript: (value: object) => object };
+  };
+  Struct.fromJavaScript = (value) => Object.assign(new Struct(), { toJavaScript: () => value });
   const { render } = load("./dist/stacks/render.js") as {
     render: (stack: string, file: string) => Promise<RenderedObject[]>;
   };

@@ -1,19 +1,28 @@
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import fc from "fast-check";
 import { RegisterResourceResponse, Result } from "@pulumi/pulumi/proto/resource_pb.js";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb.js";
-import { projectRoot } from "../../cli/workspace";
+import { readStructsPlainly } from "../../policy/kubernetes/read-structs";
 
-describe("the reading of a resource's outputs", () => {
-  const sdk = RegisterResourceResponse as { deserializeBinary: (bytes: Uint8Array) => RegisterResourceResponse };
-  const bySdk = sdk.deserializeBinary;
+describe("the reading of what the engine sends", () => {
+  const message = Struct as { deserializeBinaryFromReader: unknown };
+  const bySdk = message.deserializeBinaryFromReader;
+  const read = (bytes: Uint8Array) => RegisterResourceResponse.deserializeBinary(bytes);
+  /** As without us. */
+  const readBySdk = (bytes: Uint8Array) => {
+    const ours = message.deserializeBinaryFromReader;
+    message.deserializeBinaryFromReader = bySdk;
+    try {
+      return read(bytes);
+    } finally {
+      message.deserializeBinaryFromReader = ours;
+    }
+  };
   before(() => {
-    createRequire(__filename)(join(projectRoot, "stacks", "read-outputs.js"));
+    readStructsPlainly(__filename);
   });
   after(() => {
-    sdk.deserializeBinary = bySdk;
+    message.deserializeBinaryFromReader = bySdk;
   });
 
   const answer = (object: Record<string, JavaScriptValue> | undefined) => {
@@ -35,18 +44,18 @@ describe("the reading of a resource's outputs", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: "grapheme" }), value), (object) => {
         const bytes = answer(object);
-        const [ours, sdks] = [RegisterResourceResponse.deserializeBinary(bytes), bySdk(bytes)];
+        const [ours, sdks] = [read(bytes), readBySdk(bytes)];
         assert.deepEqual(ours.getObject()?.toJavaScript(), sdks.getObject()?.toJavaScript());
       }),
       { numRuns: 1000 },
     );
   });
 
-  it("leaves all that is not an output as it was", () => {
+  it("leaves all else of a message as it was", () => {
     const objects: (Record<string, JavaScriptValue> | undefined)[] = [undefined, {}, { data: { key: "value" } }];
     for (const object of objects) {
       const bytes = answer(object);
-      const read = (response: RegisterResourceResponse) => ({
+      const fields = (response: RegisterResourceResponse) => ({
         urn: response.getUrn(),
         id: response.getId(),
         stable: response.getStable(),
@@ -55,7 +64,7 @@ describe("the reading of a resource's outputs", () => {
         dependencies: response.getPropertydependenciesMap().get("data")?.getUrnsList(),
         hasObject: response.hasObject(),
       });
-      assert.deepEqual(read(RegisterResourceResponse.deserializeBinary(bytes)), read(bySdk(bytes)));
+      assert.deepEqual(fields(read(bytes)), fields(readBySdk(bytes)));
     }
   });
 });

@@ -16,7 +16,7 @@ describe("stale compiled code", function () {
     for (const path of ["index.ts", "tsconfig.json", "components", "stacks"]) {
       cpSync(join(ROOT, path), at(path), { recursive: true });
     }
-    symlinkSync(join(ROOT, "node_modules"), at("node_modules"));
+    for (const path of ["node_modules", "policy"]) symlinkSync(join(ROOT, path), at(path));
     mkdirSync(at("dist/stacks"), { recursive: true });
     writeFileSync(at("dist/stacks/program.js"), 'exports.program = () => console.log("the program runs");');
   });

@@ -202,9 +202,10 @@ describe("policy pack under the real engine", function () {
     const [tarball = ""] = readdirSync(tarballs);
     await execute("tar", ["-xzf", join(tarballs, tarball), "-C", modules]);
     renameSync(join(modules, "package"), join(modules, "clawfleet-policy"));
-    for (const name of ["policy", "pulumi"]) {
-      symlinkSync(join(projectRoot, "node_modules", "@pulumi", name), join(modules, "@pulumi", name));
-    }
-    return join(modules, "clawfleet-policy");
+    const pack = join(modules, "clawfleet-policy");
+    const { dependencies } = JSON.parse(readFileSync(join(pack, "package.json"), "utf8")) as { dependencies: object };
+    for (const name of Object.keys(dependencies))
+      symlinkSync(join(projectRoot, "node_modules", name), join(modules, name));
+    return pack;
   };
 });

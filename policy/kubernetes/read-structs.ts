@@ -14,8 +14,9 @@ interface StructMessage {
 }
 
 /**
- * Has google-protobuf read what the engine sends of resources, messages of google.protobuf.Struct, straight into plain values. By itself it makes a
- * message of each value, which Pulumi's SDKs only turn into plain ones: a sixth of a program's part of a preview, a quarter of the policies'.
+ * Has google-protobuf read what the engine sends of resources, messages of google.protobuf.Struct, straight into plain
+ * values. By itself it makes a message of each value, which Pulumi's SDKs only turn into plain ones: a sixth of a program's
+ * part of a preview, a quarter of the policies'.
  * @param module a module of the package whose google-protobuf is meant.
  */
 export function readStructsPlainly(module: string): void {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { debianPrograms, unprivileged, type DebianPrograms } from "../../engine/programs/debian";
+import { listens } from "./listens";
 
 /** Debian's Squid, unpacked. */
 export function squidPrograms(): Promise<DebianPrograms> {
@@ -70,18 +71,6 @@ async function terminate(child: ChildProcess): Promise<void> {
   await sleep(200);
   child.kill("SIGTERM");
   await ended;
-}
-
-async function listens(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 /** Sends a request to a proxy as it is written, and returns the status of the answer. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
@@ -10,26 +9,15 @@ import { preloadEnv } from "../../cli/pack/preload-env";
 import { PackServers } from "../../cli/pack/servers";
 import { projectRoot } from "../../cli/workspace";
 import { Environment } from "../../components/environment";
+import { listens } from "../support/listens";
 
 const VARIABLE = "CLAWFLEET_PACK_PORT";
 /** Where Pulumi starts packs from. */
 const RUN_PLUGIN = join(projectRoot, "node_modules", "@pulumi", "pulumi", "cmd", "run-plugin", "index.js");
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
 async function falls(port: number): Promise<boolean> {
   for (let tries = 0; tries < 100; tries += 1) {
-    if (!(await answers(port))) return true;
+    if (!(await listens(port))) return true;
     await wait(50);
   }
   return false;
@@ -45,7 +33,7 @@ describe("the policy pack as a process for many previews", function () {
     );
     assert.equal(dev, again);
     assert.notEqual(dev, prod);
-    assert.ok(await answers(Number(dev)));
+    assert.ok(await listens(Number(dev)));
     packs.stop();
     assert.ok(await falls(Number(dev)));
     assert.ok(await falls(Number(prod)));
@@ -58,7 +46,7 @@ describe("the policy pack as a process for many previews", function () {
       setInterval(() => undefined, 1000);`;
     const owner = spawn(process.execPath, ["-e", script], { cwd: projectRoot, stdio: ["ignore", "pipe", "inherit"] });
     const [port] = (await once(createInterface(owner.stdout), "line")) as [string];
-    assert.ok(await answers(Number(port)));
+    assert.ok(await listens(Number(port)));
     owner.kill("SIGKILL");
     assert.ok(await falls(Number(port)));
   });

@@ -1,10 +1,10 @@
 import { dirname } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { PolicyPack } from "@pulumi/policy";
-import { convertOnce } from "./kubernetes/convert-once";
-import { readStructsPlainly } from "./kubernetes/read-structs";
-import { skipUnusedRemediations } from "./kubernetes/skip-remediations";
 import { policies } from "./policies";
+import { convertOnce } from "./runtime/convert-once";
+import { readStructsPlainly } from "./runtime/read-structs";
+import { skipUnusedRemediations } from "./runtime/skip-remediations";
 
 /** Milliseconds. */
 const SHORT_LIFE = 10_000;

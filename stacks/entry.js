@@ -18,7 +18,7 @@ if (!isFresh(root)) {
 }
 require("./load-when-used");
 require("./no-sdk-diagnostics");
-const { readStructsPlainly } = require("../policy/dist/kubernetes/read-structs");
+const { readStructsPlainly } = require("../policy/dist/runtime/read-structs");
 readStructsPlainly(require.resolve("@pulumi/pulumi"));
 // Pulumi takes a stack trace with every promise and resource, and maps each frame to its source: a fifth of a preview.
 Error.prepareStackTrace = undefined;

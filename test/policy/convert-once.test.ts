@@ -7,9 +7,9 @@ import {
   type RemediateResponse,
 } from "@pulumi/pulumi/proto/analyzer_pb.js";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb.js";
-import { convertOnce } from "../../policy/kubernetes/convert-once";
 import type { ResourcePolicy } from "../../policy/kubernetes/policy";
 import { setAbsent } from "../../policy/kubernetes/remediation";
+import { convertOnce } from "../../policy/runtime/convert-once";
 
 type Handler<T> = (call: { request: AnalyzeRequest }, done: (error: unknown, response: T) => void) => void;
 type MakeHandler<T> = (pack: string, version: string, level: string, policies: Partial<ResourcePolicy>[]) => Handler<T>;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RegisterResourceResponse, Result } from "@pulumi/pulumi/proto/resource_pb.js";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb.js";
-import { readStructsPlainly } from "../../policy/kubernetes/read-structs";
+import { readStructsPlainly } from "../../policy/runtime/read-structs";
 
 describe("the reading of what the engine sends", () => {
   const message = Struct as { deserializeBinaryFromReader: unknown };

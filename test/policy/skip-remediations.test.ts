@@ -8,7 +8,7 @@ import {
 } from "@pulumi/pulumi/proto/analyzer_pb.js";
 import { AnalyzerService } from "@pulumi/pulumi/proto/analyzer_grpc_pb.js";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
-import { skipUnusedRemediations } from "../../policy/kubernetes/skip-remediations";
+import { skipUnusedRemediations } from "../../policy/runtime/skip-remediations";
 
 interface Method {
   requestDeserialize: (bytes: Buffer) => unknown;

@@ -5,7 +5,7 @@ const { readFileSync, readdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
 /** What the program is compiled from. */
-const SOURCES = ["index.ts", "tsconfig.json", "components", "stacks", "policy/runtime/read-structs.ts"];
+const SOURCES = ["index.ts", "tsconfig.json", "components", "stacks", "policy/runtime"];
 const STAMP = join("dist", "build-stamp");
 
 function sourceHash(root) {

@@ -2,11 +2,8 @@
 // What the engine runs. Plain JavaScript, so that it is there before anything is compiled: it runs the compiled
 // program, and only when that was compiled from the sources as they are now.
 const { join } = require("node:path");
-const { setFlagsFromString } = require("node:v8");
 const { isFresh } = require("./build-stamp");
 
-/** Milliseconds. */
-const SHORT_RUN = 10_000;
 const root = join(__dirname, "..");
 if (!isFresh(root)) {
   const { RunError } = require("@pulumi/pulumi");
@@ -18,11 +15,10 @@ if (!isFresh(root)) {
 }
 require("./load-when-used");
 require("./no-sdk-diagnostics");
+const { optimizeLater } = require("../policy/dist/runtime/optimize-later");
 const { readStructsPlainly } = require("../policy/dist/runtime/read-structs");
 readStructsPlainly(require.resolve("@pulumi/pulumi"));
 // Pulumi takes a stack trace with every promise and resource, and maps each frame to its source: a fifth of a preview.
 Error.prepareStackTrace = undefined;
-// Most previews are over before V8's optimizing compiler has paid for itself: a tenth of their processor time.
-setFlagsFromString("--no-opt");
-setTimeout(() => setFlagsFromString("--opt"), SHORT_RUN).unref();
+optimizeLater();
 module.exports = () => require(join(root, "dist", "stacks", "program.js")).program();

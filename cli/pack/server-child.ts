@@ -8,5 +8,5 @@ const root = join(__dirname, "..", "..", "..");
 load(join(root, "stacks", "load-when-used.js"));
 process.stdin.resume().on("end", () => process.exit());
 load(join(root, "policy", "dist", "index.js"));
-// This one lives for many previews; see the pack.
+// This one lives for many previews; see policy/runtime/optimize-later.ts.
 setFlagsFromString("--opt");

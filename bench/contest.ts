@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { SAVE_AT_END } from "../cli/saved-at-end";
 import { projectRoot } from "../cli/workspace";
 import { mergedKubeconfig } from "../engine/clusters/index";
 import { ensureTools } from "../engine/toolchain/index";
@@ -30,8 +31,6 @@ export type Contestant = (typeof contestants)[number];
 /** The costs of one round. */
 export type Round = Record<Contestant, Cost>;
 
-/** What `make up` has embedded clusters brought up with; see cli/saved-at-end.ts. */
-const SAVED_AT_END = { PULUMI_SKIP_CHECKPOINTS: "true" };
 const WAIT = "120s";
 /** What every object of a cell is labelled with. */
 const PARTS = "app.kubernetes.io/part-of=agent-stack";
@@ -81,9 +80,9 @@ export class Contest {
   /** Measures each once, one after the other, so that a slower or busier machine is so for all. */
   async round(id: string): Promise<Round> {
     const [first] = clusterNames(this.fleet);
-    const one = await this.#pulumi(`one-${id}`, [first], SAVED_AT_END);
+    const one = await this.#pulumi(`one-${id}`, [first], SAVE_AT_END);
     const helm = await this.#helmInstall(first);
-    const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet), SAVED_AT_END);
+    const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet), SAVE_AT_END);
     const oneStepByStep = await this.#pulumi(`one-by-step-${id}`, [first]);
     const kubectl = await this.#kubectlApply(first);
     const flat = await this.#flat(`flat-${id}`, first);
@@ -129,7 +128,7 @@ export class Contest {
     await runIn(this.fleet, folder, ["stack", "init", stack]);
     const run = (...args: string[]) =>
       this.#measure(this.fleet.pulumi.cli, [...args, "--stack", stack, "--non-interactive"], folder, {
-        ...SAVED_AT_END,
+        ...SAVE_AT_END,
         FLAT_CONTEXT: cluster,
       });
     const up = await run("up", "--yes", "--skip-preview");
@@ -199,7 +198,7 @@ export class Contest {
 
 /** Removes a stack's objects, which is not measured and need not survive a crash. */
 async function destroy(fleet: TestFleet, stack: string): Promise<void> {
-  const { code, output } = await fleet.run(stack, ["destroy", "--yes", "--skip-preview"], SAVED_AT_END);
+  const { code, output } = await fleet.run(stack, ["destroy", "--yes", "--skip-preview"], SAVE_AT_END);
   if (code !== 0) throw new Error(`pulumi destroy ended with ${String(code)}:\n${output}`);
 }
 

@@ -15,11 +15,14 @@ import type { StateLayout } from "./workspace";
  * bring back, so they are made anew then.
  */
 
+/** Has Pulumi save the state once, when it ends. */
+export const SAVE_AT_END = { PULUMI_SKIP_CHECKPOINTS: "true" };
+
 const runSchema = z.object({ pid: z.int(), started: z.string() });
 
 /**
  * Runs Pulumi with the state saved when it ends, unless the user's own PULUMI_SKIP_CHECKPOINTS says otherwise.
- * @param run runs it with more variables.
+ * @param run runs it with more variables than the user's.
  */
 export async function savedAtEnd(
   layout: StateLayout,
@@ -29,7 +32,7 @@ export async function savedAtEnd(
   const file = unsavedFile(layout, stack);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeWhole(file, JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid) ?? "" }));
-  const result = await run({ PULUMI_SKIP_CHECKPOINTS: process.env.PULUMI_SKIP_CHECKPOINTS ?? "true" });
+  const result = await run(process.env.PULUMI_SKIP_CHECKPOINTS === undefined ? SAVE_AT_END : {});
   // One that was killed has saved nothing.
   if (!result.killed) forgetUnsaved(layout, stack);
   return result;

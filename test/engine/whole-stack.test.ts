@@ -49,7 +49,7 @@ describe("the whole stack on a real API server", function () {
   before(async () => {
     settings = everythingOn();
     fleet = await TestFleet.start([CELL]);
-    fleet.saveOnce();
+    fleet.saveAtEnd();
   });
   after(() => fleet.stop());
 

@@ -33,7 +33,7 @@ export class FanOut {
 
   static async start(): Promise<FanOut> {
     const fleet = await TestFleet.start(["dev-eu", "dev-us", "prod-eu"]);
-    fleet.saveOnce();
+    fleet.saveAtEnd();
     const fanOut = new FanOut(fleet, new ExampleProject(fleet, "two-regions-two-tenants"));
     try {
       await fanOut.prepareProd();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { ensureStack, openPulumi, type LocalPulumi } from "../../cli/pulumi";
+import { SAVE_AT_END } from "../../cli/saved-at-end";
 import { projectRoot } from "../../cli/workspace";
 import { accessOf } from "../../engine/clusters/cluster";
 import type { AdminAccess } from "../../engine/clusters/credentials";
@@ -87,12 +88,9 @@ export class TestFleet {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /**
-   * Has Pulumi save the state once, at the end of each command. Its file backend writes the whole state twice for every
-   * resource, which for a cell of every part takes longer than all else. Not for a test that kills Pulumi.
-   */
-  saveOnce(): void {
-    this.pulumi.env.PULUMI_SKIP_CHECKPOINTS = "true";
+  /** Has Pulumi save the state at the end of each command, as `make up` does. Not for a test that kills Pulumi. */
+  saveAtEnd(): void {
+    Object.assign(this.pulumi.env, SAVE_AT_END);
   }
 
   /** Writes a fleet of a stack's own, and its config file with the salt that Pulumi needs, and creates the stack. */

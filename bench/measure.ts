@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetError, NotFound } from "../components/errors";
+import { residentMemory } from "../engine/clusters/process";
+import { pids, readStat, type ProcessStat } from "../engine/proc";
 import type { Cost } from "./statistics";
 
 /** A command that was measured ended with an error; its output is in the message. */
@@ -77,40 +78,10 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
   };
 }
 
-/** A line of `/proc/PID/stat`, as far as it matters here. */
-export interface ProcessStat {
-  parent: number;
-  /** Ticks of the process's own. */
-  ticks: number;
-  /** Ticks of its children that were waited for. */
-  waitedTicks: number;
-}
-
-/** Reads a line of `/proc/PID/stat`; the name in parentheses may hold anything, spaces and parentheses included. */
-export function parseStat(line: string): ProcessStat {
-  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  const field = (number: number) => Number(fields[number - 3]); // numbered as in proc_pid_stat(5)
-  return { parent: field(4), ticks: field(14) + field(15), waitedTicks: field(16) + field(17) };
-}
-
 /** Seconds of all children that this process has waited for, with theirs; undefined but on Linux. */
 function waitedSeconds(): number | undefined {
-  const stat = readStat("self");
+  const stat = readStat(process.pid);
   return stat && stat.waitedTicks / TICKS_PER_SECOND;
-}
-
-/** What Linux tells of a process; undefined when it has ended. */
-export function readStat(pid: string): ProcessStat | undefined {
-  return read(`/proc/${pid}/stat`, parseStat);
-}
-
-/** A process may end between being listed and being read. */
-function read<T>(file: string, parse: (text: string) => T): T | undefined {
-  try {
-    return parse(readFileSync(file, "utf8"));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Samples a process and everything that it started, also what has lost its parent since. */
@@ -132,16 +103,15 @@ class ProcessTree {
 
   sample(): void {
     const stats = new Map<number, ProcessStat>();
-    for (const name of pids()) {
-      const stat = readStat(name);
-      if (stat !== undefined) stats.set(Number(name), stat);
+    for (const pid of pids()) {
+      const stat = readStat(pid);
+      if (stat !== undefined) stats.set(pid, stat);
     }
     let memory = 0;
     for (const [pid, { ticks }] of stats) {
       if (!this.#belongs(pid, stats)) continue;
       this.#ticks.set(pid, ticks);
-      const resident = read(`/proc/${String(pid)}/status`, (text) => /^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]);
-      memory += Number(resident ?? 0) * 1024;
+      memory += residentMemory(pid);
     }
     this.#peak = Math.max(this.#peak, memory);
   }
@@ -150,14 +120,5 @@ class ProcessTree {
     if (this.#ticks.has(pid)) return true;
     const parent = stats.get(pid)?.parent;
     return parent !== undefined && parent > 1 && this.#belongs(parent, stats);
-  }
-}
-
-/** The pids of all processes, on Linux; none elsewhere. */
-export function pids(): string[] {
-  try {
-    return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  } catch {
-    return []; // not Linux
   }
 }

@@ -17,9 +17,10 @@ import {
 } from "@pulumi/pulumi/proto/analyzer_pb.js";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb.js";
 import { projectRoot } from "../cli/workspace";
+import { parseStat } from "../engine/proc";
 import { policies } from "../policy/policies";
 import type { Inspected } from "../test/policy/support";
-import { parseStat, TICKS_PER_SECOND } from "./measure";
+import { TICKS_PER_SECOND } from "./measure";
 
 /** The pack as Pulumi starts it: a process of its own, which is asked about one resource after the other. */
 export class PolicyServer {

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ValidationFailed } from "../../components/errors";
+import { readProc } from "../proc";
 import { startTimeOf } from "../process-start";
 
 /**
@@ -57,7 +58,7 @@ export function residentMemory(pid: number): number {
     if (process.platform !== "linux") {
       return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" }).trim()) * 1024;
     }
-    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readProc(pid, "status") ?? "") ?? [];
     return Number(kibibytes ?? 0) * 1024;
   } catch {
     return 0;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import { adminAccessEnv } from "../../components/admin-access";
 import { unprivileged } from "../../engine/programs/debian";
 import { ensureTools } from "../../engine/toolchain/index";
 import { freePort } from "../support/openclaw";
+import { commandLines } from "../support/processes";
 
 /**
  * The image's program with the part's environment, as an ordinary user. There is no tailnet here: what is shown is how
@@ -123,15 +124,3 @@ describe("contract of admin access with the real Tailscale", function () {
     assert.ok(!output.includes("tskey-auth-wrong"));
   });
 });
-
-function commandLines(): string[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        return [readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")];
-      } catch {
-        return []; // it has ended
-      }
-    });
-}

@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { gitHost } from "../support/git-http";
 import { git, SyncedVault } from "../support/git-sync";
+import { commandLines } from "../support/processes";
 
 describe("contract of git-sync with the real git", function () {
   this.timeout(90_000);
@@ -186,11 +187,11 @@ describe("contract of git-sync with the real git", function () {
   describe("pain 14: secrets in ConfigMaps or on command lines", () => {
     it("authenticates with a credential that is in no argument, file, URL or log", async () => {
       const password = "canary-git-password";
-      const commandLines = new Set<string>();
+      const seen = new Set<string>();
       const host = await gitHost(synced.root, {
         user: "robot",
         password,
-        onRequest: () => allCommandLines().forEach((line) => commandLines.add(line)),
+        onRequest: () => commandLines().forEach((line) => seen.add(line)),
       });
       try {
         git(synced.remote, "config", "http.receivepack", "true");
@@ -199,8 +200,8 @@ describe("contract of git-sync with the real git", function () {
         await synced.until("the push", () => synced.pushed("note.md") === "note\n");
         await synced.round();
         assert.ok(host.accepted() >= 4, "fetch and push both have to authenticate");
-        assert.ok([...commandLines].some((line) => line.includes("remote-http")));
-        assert.ok(![...commandLines].some((line) => line.includes(password)), "it is on a command line");
+        assert.ok([...seen].some((line) => line.includes("remote-http")));
+        assert.ok(![...seen].some((line) => line.includes(password)), "it is on a command line");
         assert.ok(!synced.log.includes(password), "it is in the log");
         for (const file of filesBelow(synced.root)) {
           assert.ok(!readFileSync(file).includes(password), `it is in ${file}`);
@@ -247,18 +248,6 @@ exec '${real}/git' "$@"
     writeFileSync(join(folder, "git"), script, { mode: 0o755 });
   }
 });
-
-function allCommandLines(): string[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        return [readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")];
-      } catch {
-        return []; // it has ended
-      }
-    });
-}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { parse } from "yaml";
 import { projectRoot, trackedStackFile } from "../../cli/workspace";
 import { startTimeOf } from "../../engine/process-start";
-import { descendantsOf } from "../support/process-tree";
+import { descendantsOf } from "../support/processes";
 
 const execute = promisify(execFile);
 const CLI = join(projectRoot, "dist", "cli", "main.js");

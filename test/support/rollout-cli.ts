@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { stringify } from "yaml";
 import { projectRoot } from "../../cli/workspace";
+import { pids, readProc } from "../../engine/proc";
 import type { RolloutEvent } from "../../stacks/fleet/rollout/events";
 import { readJournal } from "../../stacks/fleet/rollout/journal";
 import { runIds } from "../../stacks/fleet/rollout/run-folder";
@@ -82,16 +83,9 @@ export class RolloutCli {
   /** The processes of cells, by the mark in their environment. */
   private processes(): string[] {
     const mark = `CLAWFLEET_CELL_PROCESS=${join(this.stateFolder, "rollouts")}`;
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => {
-        try {
-          return readFileSync(join("/proc", pid, "environ"), "utf8").includes(mark);
-        } catch {
-          return false;
-        }
-      })
-      .map((pid) => readFileSync(join("/proc", pid, "cmdline"), "utf8").replaceAll("\0", " "));
+    return pids()
+      .filter((pid) => readProc(pid, "environ")?.includes(mark) === true)
+      .flatMap((pid) => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? []);
   }
 
   /** Ends what a failed test left. */

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stopClusters } from "../../engine/clusters";
-import { descendantsOf } from "./process-tree";
+import { descendantsOf } from "./processes";
 
 /** A folder for whatever tests write, so that nothing of them is left when the run ends, however that is. */
 export class TestRun {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { parse, parseAllDocuments } from "yaml";
 import { escapeTemplate, sameSize, writePackages } from "../../bench/chart";
-import { CommandFailed, measure, parseStat } from "../../bench/measure";
+import { CommandFailed, measure } from "../../bench/measure";
 import { report, table } from "../../bench/report";
 import { inSequence, median, summarize, verdicts, type Cost } from "../../bench/statistics";
 
@@ -124,11 +124,6 @@ describe("bench: what kubectl and helm get", () => {
 describe("bench: measuring", () => {
   const node = (script: string) =>
     measure({ program: process.execPath, args: ["-e", script], cwd: tmpdir(), env: process.env });
-
-  it("reads a line of /proc/PID/stat, whatever the process is called", () => {
-    const line = "42 (a ) b (c)) S 7 42 42 0 -1 4194304 100 0 0 0 11 22 33 44 20 0 1 0";
-    assert.deepEqual(parseStat(line), { parent: 7, ticks: 33, waitedTicks: 77 });
-  });
 
   it("counts a grandchild's time and memory", async function () {
     if (process.platform !== "linux") this.skip();

@@ -21,7 +21,8 @@ import {
   stopRecorded,
   type ProcessRecord,
 } from "../../engine/clusters/process";
-import { parseProcStat, startTimeOf } from "../../engine/process-start";
+import { parseStat } from "../../engine/proc";
+import { startTimeOf } from "../../engine/process-start";
 import { stagesFile } from "../../engine/clusters/stages";
 import {
   ClusterFolder,
@@ -56,11 +57,14 @@ describe("local clusters", () => {
         pidFile: join(folder, "sleeper.pid"),
       });
 
-    it("reads state and start time behind a command name with blanks and parentheses", () => {
+    it("reads what the kernel tells behind a command name with blanks and parentheses", () => {
       const fields = Array.from({ length: 50 }, (_, index) => String(index + 3));
       fields[0] = "S";
-      assert.deepEqual(parseProcStat(`42 (a) S (b ) ${fields.join(" ")}`), {
+      assert.deepEqual(parseStat(`42 (a) S (b ) ${fields.join(" ")}`), {
         state: "S",
+        parent: 4,
+        ticks: 14 + 15,
+        waitedTicks: 16 + 17,
         threads: 20,
         startTicks: "22",
       });

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { FleetError } from "../../../components/errors";
+import { pids, readProc } from "../../../engine/proc";
 import { startTimeOf } from "../../../engine/process-start";
 import * as z from "../../zod";
 import { EngineReport } from "./engine-events";
@@ -154,19 +155,10 @@ function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): void {
 
 /** Linux shows the environment of one's own processes; elsewhere plugins end by themselves when Pulumi is gone. */
 function markedProcesses(folder: string): number[] {
-  if (!existsSync("/proc/self/environ")) return [];
   const mark = `${MARK}=${folder}`;
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const environment = readFileSync(`/proc/${String(pid)}/environ`, "utf8").split("\0");
-        return environment.includes(mark) && startTimeOf(pid) !== undefined;
-      } catch {
-        return false; // another user's, or gone
-      }
-    });
+  return pids().filter(
+    (pid) => readProc(pid, "environ")?.split("\0").includes(mark) === true && startTimeOf(pid) !== undefined,
+  );
 }
 
 /** The lines that were added to a file since the last look. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { pids, readStat } from "../../bench/measure";
+import { pids, readProc, readStat } from "../../engine/proc";
 
 /** The pids of whatever a process started, and of what those started in turn, parents first. */
 export function descendantsOf(pid: number): number[] {
@@ -12,12 +12,17 @@ export function descendantsOf(pid: number): number[] {
   return found;
 }
 
+/** The command lines of all processes that may be read, on Linux. */
+export function commandLines(): string[] {
+  return pids().flatMap((pid) => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? []);
+}
+
 /** Every process of the machine, each with its parent's pid. */
 function processes(): [pid: number, parent: number][] {
   if (process.platform === "linux") {
     return pids().flatMap((pid) => {
       const stat = readStat(pid);
-      return stat === undefined ? [] : [[Number(pid), stat.parent]];
+      return stat === undefined ? [] : [[pid, stat.parent]];
     });
   }
   const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");

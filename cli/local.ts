@@ -1,12 +1,11 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Environment } from "../components/environment";
 import { mergedKubeconfig, startClusters, stopClusters, type Cluster } from "../engine/clusters";
-import { startTimeOf } from "../engine/process-start";
 import { clusterTools, ensureManifests, ensureTools, linksMarker } from "../engine/toolchain";
 import { readFleet, type FleetCell } from "../stacks/fleet/inventory";
-import { checkpointFile, locksFolder } from "../stacks/project";
+import { locksOf } from "../stacks/fleet/rollout/stack-locks";
+import { checkpointFile } from "../stacks/project";
 import { cellsOfStack, readStackFiles, stackSettings } from "../stacks/fleet/stacks";
 import { ChildFailed, ensureStack, openPulumi, stackArgs, type LocalPulumi } from "./pulumi";
 import { forgetUnsaved, hasUnsaved, savedAtEnd } from "./saved-at-end";
@@ -37,7 +36,7 @@ export async function up(stack: string, signal: AbortSignal): Promise<void> {
   const discarded = await discardUnsaved(pulumi, stack);
   const clusters = await startEmbedded(stack, signal);
   await ensureStack(pulumi, stack);
-  await clearStaleLock(pulumi, stack);
+  clearStaleLocks(pulumi, stack);
   const before = await stackCells(pulumi, stack);
   // A local cluster that was made anew has none of the objects that the state tells of.
   const remade =
@@ -93,7 +92,7 @@ export async function down(stack: string, signal: AbortSignal): Promise<void> {
     // A cluster that crashed has to answer for its objects to be deleted.
     await startEmbedded(stack, signal);
     await ensureStack(pulumi, stack);
-    await clearStaleLock(pulumi, stack);
+    clearStaleLocks(pulumi, stack);
     await mustChange(
       pulumi,
       stack,
@@ -187,35 +186,19 @@ export async function stackCells(pulumi: LocalPulumi, stack: string): Promise<Re
 }
 
 /** A killed run leaves its lock in the project's own backend. It is removed when its process is gone, and only then. */
-export async function clearStaleLock(pulumi: LocalPulumi, stack: string): Promise<void> {
-  if (!usesLocalBackend(pulumi.env)) return;
-  const locks = locksOf(pulumi.layout.backend, stack);
-  if (locks.some(isHeld)) return; // Pulumi says who holds it
-  if (locks.length > 0) {
+export function clearStaleLocks({ env, layout }: Pick<LocalPulumi, "env" | "layout">, stack: string): void {
+  if (!usesLocalBackend(env)) return;
+  // Of those that are held, Pulumi says who has them.
+  for (const { file } of locksOf(layout.backend, stack).filter(({ held }) => !held)) {
     progress("an earlier run was killed; removing its lock");
-    await mustSucceed(pulumi, ["cancel", "--yes", "--non-interactive", "--stack", stack], "see Pulumi's message above");
+    rmSync(file, { force: true });
   }
-}
-
-interface Lock {
-  pid: number;
-  hostname: string;
-}
-
-function locksOf(backend: string, stack: string): Lock[] {
-  const folder = locksFolder(backend, stack);
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names.map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Lock);
-}
-
-function isHeld({ pid, hostname: host }: Lock): boolean {
-  return host !== hostname() || startTimeOf(pid) !== undefined;
 }
 
 /** Ends the embedded clusters of a run that was killed before it saved what it had made of them. */
 async function discardUnsaved(pulumi: LocalPulumi, stack: string): Promise<boolean> {
   const { layout } = pulumi;
-  if (!hasUnsaved(layout, stack) || locksOf(layout.backend, stack).some(isHeld)) return false;
+  if (!hasUnsaved(layout, stack) || locksOf(layout.backend, stack).some(({ held }) => held)) return false;
   progress("an earlier run was killed before it saved its state; making its local clusters anew");
   await stopClusters(layout.folder, embeddedClusters(stack), { log: progress });
   forgetUnsaved(layout, stack);

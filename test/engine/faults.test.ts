@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { clearStaleLock } from "../../cli/local";
+import { clearStaleLocks } from "../../cli/local";
 import { TestFleet, type FleetOfOneStack } from "../support/fleet";
 import { projectRoot } from "../../cli/workspace";
 
@@ -170,7 +170,7 @@ describe("faults on a real engine", function () {
     child.kill("SIGKILL");
     const blocked = await fleet.run("killed", ["up", "--yes", "--skip-preview"]);
     assert.match(blocked.output, /locked/);
-    await clearStaleLock(fleet.pulumi, "killed");
+    clearStaleLocks(fleet.pulumi, "killed");
     await fleet.up("killed");
     assert.deepEqual(await fleet.plan("killed"), []);
     await fleet.must("killed", ["destroy", "--yes", "--skip-preview"]);

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { projectRoot } from "../../cli/workspace";
+import { clearStaleLocks } from "../../cli/local";
+import { projectRoot, stateLayout } from "../../cli/workspace";
 import { Environment } from "../../components/environment";
 import { Conflict } from "../../components/errors";
 import { cellsOf } from "../../stacks/config";
@@ -126,5 +127,17 @@ describe("the locks of a stack", () => {
     lock(DEAD, "elsewhere");
     assert.deepEqual(releaseLocks(cell, folder, { backend: folder, clear: true }), []);
     assert.equal(left(), 1);
+  });
+
+  it("are removed for the local commands when their process has ended, and only then", () => {
+    const pulumi = { env: {}, layout: { ...stateLayout({}), backend: folder } };
+    const leftOf = (...held: Parameters<typeof lock>) => {
+      lock(...held);
+      clearStaleLocks(pulumi, "eu");
+      return left();
+    };
+    assert.equal(leftOf(process.pid), 1);
+    assert.equal(leftOf(DEAD, "elsewhere"), 1);
+    assert.equal(leftOf(DEAD), 0);
   });
 });

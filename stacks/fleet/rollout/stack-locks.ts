@@ -17,6 +17,13 @@ const lockSchema = z.object({
   timestamp: z.string().default(""),
 });
 
+/** A lock of a stack. */
+interface StackLock extends z.infer<typeof lockSchema> {
+  file: string;
+  /** Whether its process runs; that of another machine is taken to. */
+  held: boolean;
+}
+
 export interface LockOptions {
   /** The folder of the project's own backend; undefined for a backend whose locks only Pulumi can see. */
   backend: string | undefined;
@@ -34,24 +41,33 @@ export interface LockOptions {
  */
 export function releaseLocks({ id, stack }: PlannedCell, work: string, { backend, clear }: LockOptions): string[] {
   if (backend === undefined) return [];
-  const folder = locksFolder(backend, stack);
-  if (!existsSync(folder)) return [];
   const ours = endedProcess(work)?.pid;
-  return readdirSync(folder).flatMap((name) => {
-    const file = join(folder, name);
-    // Undefined for one that was released meanwhile.
-    const lock = readRecord(file, lockSchema);
-    if (lock === undefined || lock.hostname !== hostname()) return [];
-    const { pid, username, timestamp } = lock;
-    const isOurs = pid === ours;
-    if (!isOurs && startTimeOf(pid) !== undefined) return [];
-    if (!isOurs && !clear)
+  const left = locksOf(backend, stack, ours).filter(({ held }) => !held);
+  return left.map(({ file, pid, username, timestamp }) => {
+    if (pid !== ours && !clear)
       throw new Conflict({
         what: `the stack ${stack} is locked by the process ${String(pid)} of ${username}, which ended without giving the lock back (${timestamp})`,
         where: `cell ${id}`,
         fix: "its update may be incomplete; `--clear-locks` removes the lock, and the next update completes it",
       });
     rmSync(file, { force: true });
-    return [`removed the lock of the process ${String(pid)}, which was killed`];
+    return `removed the lock of the process ${String(pid)}, which was killed`;
+  });
+}
+
+/**
+ * The locks of a stack in a backend of files.
+ * @param ended a process that has ended, whoever has its pid now.
+ */
+export function locksOf(backend: string, stack: string, ended?: number): StackLock[] {
+  const folder = locksFolder(backend, stack);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((name) => {
+    const file = join(folder, name);
+    // Undefined for one that was released meanwhile.
+    const lock = readRecord(file, lockSchema);
+    if (lock === undefined) return [];
+    const held = lock.hostname !== hostname() || (lock.pid !== ended && startTimeOf(lock.pid) !== undefined);
+    return [{ ...lock, file, held }];
   });
 }

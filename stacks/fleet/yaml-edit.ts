@@ -41,8 +41,12 @@ export function editYaml(text: string, settings: YamlMap, name: string): string 
       { cause: error },
     );
   }
-  const edited = withOwnLines(text, before, after);
-  return edited !== undefined && isDeepStrictEqual(valueOf(edited, name), settings) ? edited : after;
+  // Printing leaves one of several empty lines, where the change may not find its place for them.
+  for (const own of [text, text.replace(/\n{3,}/g, "\n\n")]) {
+    const edited = withOwnLines(own, before, after);
+    if (edited !== undefined && isDeepStrictEqual(valueOf(edited, name), settings)) return edited;
+  }
+  return after;
 }
 
 function change(document: Document, path: readonly string[], from: YamlMap, to: YamlMap): void {

@@ -85,6 +85,11 @@ describe("an edit of a YAML file", () => {
       );
   });
 
+  it("keeps lines in a style that printing does not know when what goes has more than one empty line before it", () => {
+    const rest = "b:\n    x:\n      - b\n    y: a\n";
+    assert.equal(editYaml(`${rest}\n\n# about a\na: a\n`, { b: { x: ["b"], y: "a" } }, "stage.yaml"), rest);
+  });
+
   it("keeps every block that does not change, byte by byte, whatever its style", () => {
     const value = fc.oneof(
       fc.integer(),

@@ -7,7 +7,7 @@ import { ANY_HOST } from "./host-names";
 import { MessageBroker } from "./message-broker";
 import { MessageRelay } from "./message-relay";
 import type { BrokerUser } from "./messaging";
-import type { SecretKey } from "./secrets";
+import { secretSeed, type SecretKey } from "./secrets";
 import { SEARCH_AGENT, type AgentStackPlan } from "./agent-stack-plan";
 import { DnsFilter } from "./dns-filter";
 import { ForwardProxy } from "./forward-proxy";
@@ -15,9 +15,10 @@ import type { GatewayConnections, GatewayHooks } from "./gateway-connections";
 import { ModelProxy } from "./model-proxy";
 import { MODEL_PROXY_PORT } from "./model-proxy-config";
 import { GATEWAY_PORT } from "./openclaw/config";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, PartArgs, SeededPartArgs } from "./part";
 import { Search } from "./search";
 import { Telemetry } from "./telemetry";
+import { TelemetryMode, telemetryMode } from "./telemetry-mode";
 
 /** What the parts of a cell are given of it. */
 interface CellArgs extends PartArgs {
@@ -34,6 +35,8 @@ const MAIN_AGENT = "main";
 export class AgentStackParts {
   /** What every part is given. */
   readonly common: PartArgs;
+  /** The same for those whose secrets are between them and other parts. */
+  readonly #withSeed: SeededPartArgs;
   /** What the gateway uses. */
   readonly connections: GatewayConnections;
   /** Who connects to the gateway. */
@@ -55,6 +58,14 @@ export class AgentStackParts {
       plan.dnsFilter &&
       new DnsFilter(`${name}-dns-filter`, { ...plan.dnsFilter, ...shared, clients: plan.components }, opts);
     this.common = { ...shared, dns: dnsFilter?.endpoint };
+    const ownTelemetry = telemetry && telemetryMode(telemetry) === TelemetryMode.Own;
+    const generates = (args.modelProxy ?? args.search ?? args.messaging) !== undefined || ownTelemetry;
+    // With a store, what is generated all the same is the exception, and random by itself.
+    const seeded = generates && args.externalSecrets === undefined;
+    this.#withSeed = {
+      ...this.common,
+      ...(seeded && { secretSeed: secretSeed(`${name}-secret-seed`, opts.parent) }),
+    };
     const forwardProxy =
       args.forwardProxy &&
       new ForwardProxy(
@@ -77,7 +88,7 @@ export class AgentStackParts {
         `${name}-telemetry`,
         {
           ...telemetry,
-          ...this.common,
+          ...this.#withSeed,
           clients: ["gateway", ...(plan.modelProxy ? ["model-proxy"] : []), ...withDiagnostics],
           gateway: gatewayEndpoint,
           broker: messaging?.broker.monitoring,
@@ -98,7 +109,7 @@ export class AgentStackParts {
         `${name}-model-proxy`,
         {
           ...plan.modelProxy,
-          ...this.common,
+          ...this.#withSeed,
           clients: [
             "gateway",
             ...(withSearchModels ? ["search"] : []),
@@ -124,7 +135,7 @@ export class AgentStackParts {
             `${name}-search`,
             {
               ...args.search,
-              ...this.common,
+              ...this.#withSeed,
               clients: ["gateway", ...withDiagnostics],
               vaultClaim,
               ...(modelProxy && searchKey && { modelProxy: { endpoint: modelProxy.endpoint, key: searchKey } }),
@@ -190,7 +201,7 @@ export class AgentStackParts {
   ): { broker: MessageBroker; relay: MessageRelay } {
     const broker = new MessageBroker(
       `${name}-broker`,
-      { ...brokerOptions, ...this.common, tenant: args.tenant, clients: ["message-relay"] },
+      { ...brokerOptions, ...this.#withSeed, tenant: args.tenant, clients: ["message-relay"] },
       opts,
     );
     const password = (user: BrokerUser): SecretKey => {
@@ -202,7 +213,7 @@ export class AgentStackParts {
       `${name}-relay`,
       {
         ...relayOptions,
-        ...this.common,
+        ...this.#withSeed,
         clients: ["gateway"],
         broker: broker.endpoint,
         setupPassword: password("setup"),

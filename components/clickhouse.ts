@@ -15,7 +15,7 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -63,7 +63,7 @@ export interface ClickHouseOptions {
   resources?: ResourceOptions;
 }
 
-export interface ClickHouseArgs extends ClickHouseOptions, PartArgs {}
+export interface ClickHouseArgs extends ClickHouseOptions, SeededPartArgs {}
 
 /** A ClickHouse's options, checked and complete. */
 export interface ClickHousePlan {
@@ -177,6 +177,7 @@ export class ClickHouse extends pulumi.ComponentResource {
           labels,
           defaultFrom: SecretFrom.Generated,
           externalSecrets: args.externalSecrets,
+          secretSeed: args.secretSeed,
         },
         this,
       );

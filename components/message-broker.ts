@@ -16,7 +16,7 @@ import {
   wholeNumber,
 } from "./messaging";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -59,7 +59,7 @@ export interface MessageBrokerOptions {
   clientNamespaces?: string[];
 }
 
-export interface MessageBrokerArgs extends MessageBrokerOptions, PartArgs {
+export interface MessageBrokerArgs extends MessageBrokerOptions, SeededPartArgs {
   /** The tenant, which the account of the streams is named after. Default: the cell. */
   tenant?: string;
 }
@@ -175,6 +175,7 @@ export class MessageBroker extends pulumi.ComponentResource {
             labels,
             defaultFrom: SecretFrom.Generated,
             externalSecrets: args.externalSecrets,
+            secretSeed: args.secretSeed,
           },
           this,
         ),

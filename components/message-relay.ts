@@ -9,7 +9,7 @@ import { planMessageRelay, type MessageRelayOptions } from "./message-relay-plan
 import { passwordEnv, RELAY_EVENTS_PORT, RELAY_MONITORING_PORT, type BrokerUser } from "./messaging";
 import { egressToPart } from "./network";
 import { EVENTS_TOKEN_ENV, HOOKS_TOKEN_ENV } from "./openclaw/hooks";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import {
@@ -34,7 +34,7 @@ export function sealedMessageRelay<T extends MessageRelayOptions>(options: T): T
   };
 }
 
-export interface MessageRelayArgs extends MessageRelayOptions, PartArgs {
+export interface MessageRelayArgs extends MessageRelayOptions, SeededPartArgs {
   /** Where the broker listens. */
   broker: Endpoint;
   /** The password of the broker's user `setup`. */
@@ -74,7 +74,7 @@ export class MessageRelay extends pulumi.ComponentResource {
 
   constructor(name: string, args: MessageRelayArgs, opts?: pulumi.ComponentResourceOptions) {
     super(MessageRelay.__pulumiType, name, registeredArgs(sealedMessageRelay(args)), opts);
-    const { subscribers = [], externalSecrets, namespace } = args;
+    const { subscribers = [], externalSecrets, secretSeed, namespace } = args;
     const plan = planMessageRelay(args, { subscribers, externalSecrets });
     const instance = args.instance ?? name;
     const component = "message-relay";
@@ -83,7 +83,7 @@ export class MessageRelay extends pulumi.ComponentResource {
       provideSecret(
         `${name}-${suffix}`,
         options,
-        { env, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets },
+        { env, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets, secretSeed },
         this,
       );
     this.hooksToken = provide("hooks-token", args.hooksToken ?? {}, HOOKS_TOKEN_ENV);

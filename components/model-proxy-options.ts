@@ -1,5 +1,5 @@
 import type { EgressRule } from "./network";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import type { PostgresOptions } from "./postgres";
 import type { ResourceOptions } from "./resources";
 import type { SecretOptions } from "./secrets";
@@ -155,7 +155,7 @@ export interface ModelProxyOptions {
   egress?: EgressRule[];
 }
 
-export interface ModelProxyArgs extends ModelProxyOptions, PartArgs {
+export interface ModelProxyArgs extends ModelProxyOptions, SeededPartArgs {
   /** The cell's forward proxy, which lets `allowedHosts` through. Default: none. */
   forwardProxy?: Endpoint;
   /** Where traces go, as OTLP over HTTP. Default: nowhere. */

@@ -14,7 +14,7 @@ import { ModelCache, ModelDatabase, type ModelProxyArgs, type ModelProxyOptions 
 import { planModelProxy, type ModelProxyPlan } from "./model-proxy-plan";
 import { LITELLM_UID, modelProxyPod } from "./model-proxy-pod";
 import { egressToPart } from "./network";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { Postgres } from "./postgres";
 import { POSTGRES_PASSWORD_ENV, POSTGRES_PORT } from "./postgres-config";
 import { registeredArgs } from "./registered-args";
@@ -76,6 +76,7 @@ export class ModelProxy extends pulumi.ComponentResource {
           labels,
           defaultFrom: generatedPrefix === undefined ? SecretFrom.Value : SecretFrom.Generated,
           externalSecrets: args.externalSecrets,
+          secretSeed: args.secretSeed,
           generatedPrefix,
         },
         this,
@@ -192,8 +193,9 @@ export class ModelProxy extends pulumi.ComponentResource {
 type Provide = (suffix: string, options: SecretOptions, env: string, generatedPrefix?: string) => SecretReference;
 
 /** What a part of this part is given of the cell. */
-function partOf({ namespace, labels, dns, externalSecrets, scheduling, retain }: PartArgs, instance: string): PartArgs {
-  return { namespace, instance, labels, dns, externalSecrets, scheduling, retain };
+function partOf(args: SeededPartArgs, instance: string): SeededPartArgs {
+  const { namespace, labels, dns, externalSecrets, secretSeed, scheduling, retain } = args;
+  return { namespace, instance, labels, dns, externalSecrets, secretSeed, scheduling, retain };
 }
 
 function mapValues<T, R>(record: Record<string, T>, map: (key: string, value: T) => R): Record<string, R> {

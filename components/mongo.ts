@@ -5,7 +5,7 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { bytesOf, completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -34,7 +34,7 @@ export interface MongoOptions {
   resources?: ResourceOptions;
 }
 
-export interface MongoArgs extends MongoOptions, PartArgs {}
+export interface MongoArgs extends MongoOptions, SeededPartArgs {}
 
 /** A MongoDB's options, checked and complete. */
 export interface MongoPlan {
@@ -133,6 +133,7 @@ export class Mongo extends pulumi.ComponentResource {
         labels,
         defaultFrom: SecretFrom.Generated,
         externalSecrets: args.externalSecrets,
+        secretSeed: args.secretSeed,
       },
       this,
     );

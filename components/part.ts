@@ -35,6 +35,12 @@ export interface PartArgs {
   retain?: boolean;
 }
 
+/** What the component of a part with generated secrets takes as well. */
+export interface SeededPartArgs extends PartArgs {
+  /** A secret of at least 256 bits that its generated secrets are derived from until they are rotated. Default: none: each is random by itself. */
+  secretSeed?: Input<string>;
+}
+
 /** The URL of another part; an IPv6 address is put into brackets. */
 export function endpointUrl({ host, port }: Endpoint, path = ""): Output<string> {
   return output(host).apply((name) => `http://${isIPv6(name) ? `[${name}]` : name}:${String(port)}${path}`);

@@ -6,7 +6,7 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { assertDatabaseName, POSTGRES_PASSWORD_ENV, POSTGRES_PORT, postgresFiles } from "./postgres-config";
 import { registeredArgs } from "./registered-args";
@@ -38,7 +38,7 @@ export interface PostgresOptions {
   resources?: ResourceOptions;
 }
 
-export interface PostgresArgs extends PostgresOptions, PartArgs {
+export interface PostgresArgs extends PostgresOptions, SeededPartArgs {
   /** `app.kubernetes.io/component` of its Pod. Default: `database`. */
   component?: string;
   /** The database, and the user that owns it and may connect. Default: `app`. */
@@ -146,6 +146,7 @@ export class Postgres extends pulumi.ComponentResource {
         labels,
         defaultFrom: SecretFrom.Generated,
         externalSecrets: args.externalSecrets,
+        secretSeed: args.secretSeed,
       },
       this,
     );

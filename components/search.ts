@@ -4,7 +4,7 @@ import { immutableConfigMap } from "./config-map";
 import { VAULT_PATH } from "./gateway-pod";
 import { objectLabels, Owner, selectorLabels } from "./labels";
 import { egressToPart } from "./network";
-import { endpointUrl, type Endpoint, type PartArgs } from "./part";
+import { endpointUrl, type Endpoint, type SeededPartArgs } from "./part";
 import { NODE_UID, restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import type { ResourceOptions } from "./resources";
@@ -59,7 +59,7 @@ export interface SearchModelProxy {
   key: SecretKey;
 }
 
-export interface SearchArgs extends SearchOptions, PartArgs {
+export interface SearchArgs extends SearchOptions, SeededPartArgs {
   /** The claim of the vault, whose notes are indexed. */
   vaultClaim: pulumi.Input<string>;
   /** Who computes embeddings and reranks. Default: nobody. */
@@ -85,14 +85,14 @@ export class Search extends pulumi.ComponentResource {
   constructor(name: string, args: SearchArgs, opts?: pulumi.ComponentResourceOptions) {
     super(Search.__pulumiType, name, registeredArgs({ ...args, token: args.token && sealed(args.token) }), opts);
     const instance = args.instance ?? name;
-    const { namespace, modelProxy, externalSecrets } = args;
+    const { namespace, modelProxy, externalSecrets, secretSeed } = args;
     const plan = planSearch(args, { vault: true, modelProxy: modelProxy !== undefined, externalSecrets });
     const labels = objectLabels({ instance, component: "search", owner: Owner.Platform, extra: args.labels });
 
     this.token = provideSecret(
       `${name}-token`,
       args.token ?? {},
-      { env: TOKEN_ENV, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets },
+      { env: TOKEN_ENV, namespace, labels, defaultFrom: SecretFrom.Generated, externalSecrets, secretSeed },
       this,
     );
     const configMap = immutableConfigMap(

@@ -17,7 +17,7 @@ import { objectLabels, Owner } from "./labels";
 import { MONGO_PASSWORD_ENV, MONGO_USER } from "./mongo";
 import { egressToPart } from "./network";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { NODE_UID, restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -57,7 +57,7 @@ export interface MongoConnection {
   password: SecretKey;
 }
 
-export interface TelemetryConsoleArgs extends TelemetryConsoleOptions, PartArgs {
+export interface TelemetryConsoleArgs extends TelemetryConsoleOptions, SeededPartArgs {
   /** Where the telemetry is; the password is that of user `console`. */
   clickhouse: ClickHouseConnection;
   /** Where accounts, searches and dashboards are kept. */
@@ -155,6 +155,7 @@ export class TelemetryConsole extends pulumi.ComponentResource {
       labels,
       defaultFrom: SecretFrom.Generated,
       externalSecrets: args.externalSecrets,
+      secretSeed: args.secretSeed,
     };
     // The kinds of characters that HyperDX wants in a password.
     const password = { ...given, env: PASSWORD_ENV, generatedPrefix: "Hx1-" };

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { ClickHouse, planClickHouse, type ClickHouseOptions } from "./clickhouse";
 import { ValidationFailed } from "./errors";
 import { Mongo, planMongo, type MongoOptions } from "./mongo";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { registeredArgs } from "./registered-args";
 import { sealed } from "./secrets";
 import {
@@ -34,7 +34,7 @@ export interface TelemetryOptions {
   consoleDatabase?: MongoOptions;
 }
 
-export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, PartArgs {}
+export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, SeededPartArgs {}
 
 /**
  * Checks a cell's telemetry as a whole.
@@ -43,7 +43,7 @@ export interface TelemetryArgs extends TelemetryOptions, TelemetrySurroundings, 
  */
 export function planTelemetry(
   options: TelemetryOptions,
-  surroundings: TelemetrySurroundings & Pick<PartArgs, "externalSecrets"> = {},
+  surroundings: TelemetrySurroundings & Pick<TelemetryArgs, "externalSecrets"> = {},
 ): boolean {
   const mode = telemetryMode(options);
   const only = (option: keyof TelemetryOptions, wanted: TelemetryMode) => {
@@ -108,8 +108,8 @@ export class Telemetry extends pulumi.ComponentResource {
       });
     }
     const instance = args.instance ?? name;
-    const { namespace, labels, dns, externalSecrets, scheduling, retain } = args;
-    const part = { namespace, instance, labels, dns, externalSecrets, scheduling, retain };
+    const { namespace, labels, dns, externalSecrets, secretSeed, scheduling, retain } = args;
+    const part = { namespace, instance, labels, dns, externalSecrets, secretSeed, scheduling, retain };
     const own = telemetryMode(args) === TelemetryMode.Own;
     const withConsole = hasConsole(args);
 

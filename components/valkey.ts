@@ -5,7 +5,7 @@ import type { ExternalSecretsOptions } from "./external-secrets";
 import { resolveImage } from "./images";
 import { objectLabels, Owner } from "./labels";
 import { configHash } from "./config-hash";
-import type { Endpoint, PartArgs } from "./part";
+import type { Endpoint, SeededPartArgs } from "./part";
 import { restrictedContainer } from "./pod-security";
 import { registeredArgs } from "./registered-args";
 import { completeResources, type CompleteResources, type ResourceOptions } from "./resources";
@@ -34,7 +34,7 @@ export interface ValkeyOptions {
   resources?: ResourceOptions;
 }
 
-export interface ValkeyArgs extends ValkeyOptions, PartArgs {
+export interface ValkeyArgs extends ValkeyOptions, SeededPartArgs {
   /** `app.kubernetes.io/component` of its Pod. Default: `cache`. */
   component?: string;
 }
@@ -117,6 +117,7 @@ export class Valkey extends pulumi.ComponentResource {
         labels,
         defaultFrom: SecretFrom.Generated,
         externalSecrets: args.externalSecrets,
+        secretSeed: args.secretSeed,
       },
       this,
     );

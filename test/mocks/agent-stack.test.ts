@@ -190,7 +190,7 @@ describe("AgentStack", () => {
       const before = await recordCell();
       const after = await recordCell({ gateway: { token: { version: 2 } } });
       assert.deepEqual(differences(before, after), [
-        `${STATEFUL_SET} cell-gateway spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+        `${STATEFUL_SET} cell-gateway spec.template.metadata.annotations.clawfleet.dev/secrets`,
         "random:index/randomPassword:RandomPassword cell-gateway-token keepers.version",
       ]);
     });
@@ -201,7 +201,7 @@ describe("AgentStack", () => {
       const after = await recordCell({ gateway: { token: { from: SecretFrom.Existing, ...token, version: 2 } } });
       assert.ok(!before.list().some((resource) => resource.includes("Secret") || resource.startsWith("random:")));
       assert.deepEqual(differences(before, after), [
-        `${STATEFUL_SET} cell-gateway spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+        `${STATEFUL_SET} cell-gateway spec.template.metadata.annotations.clawfleet.dev/secrets`,
       ]);
     });
   });
@@ -241,9 +241,6 @@ describe("AgentStack", () => {
       assert.deepEqual([...found].sort(), [
         "clawfleet:index:AgentStack cell gateway",
         "clawfleet:index:AgentStack cell vault",
-        "clawfleet:index:OpenClawGateway cell-gateway providerKeys",
-        "clawfleet:index:OpenClawGateway cell-gateway token",
-        "clawfleet:index:OpenClawGateway cell-gateway vaultGitSync",
         "kubernetes:core/v1:Secret cell-entry-tls stringData",
         "kubernetes:core/v1:Secret cell-gateway-git-credential stringData",
         "kubernetes:core/v1:Secret cell-gateway-litellm-key stringData",

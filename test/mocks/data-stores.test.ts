@@ -69,7 +69,7 @@ describe("Postgres", () => {
   it("is rolled by a changed setting and by a rotated password, and by nothing else", async () => {
     const before = await recordPostgres();
     assert.deepEqual(differences(before, await recordPostgres({ password: { version: 2 } })), [
-      `${STATEFUL_SET} db spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+      `${STATEFUL_SET} db spec.template.metadata.annotations.clawfleet.dev/secrets`,
       "random:index/randomPassword:RandomPassword db-password keepers.version",
     ]);
     assert.deepEqual(differences(before, await recordPostgres({ maxConnections: 80 })), [
@@ -131,7 +131,7 @@ describe("Valkey", () => {
   it("is rolled by a rotated password", async () => {
     const changed = differences(await recordValkey(), await recordValkey({ password: { version: 2 } }));
     assert.deepEqual(changed, [
-      `${DEPLOYMENT} cache spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+      `${DEPLOYMENT} cache spec.template.metadata.annotations.clawfleet.dev/secrets`,
       "random:index/randomPassword:RandomPassword cache-password keepers.version",
     ]);
   });

@@ -104,7 +104,7 @@ describe("External Secrets", () => {
     const { template } = recorder.get("kubernetes:apps/v1:StatefulSet", "acme-gateway").inputs.spec as {
       template: { metadata: { annotations: Record<string, string> }; spec: PodSpec };
     };
-    assert.match(template.metadata.annotations["clawfleet.dev/secret-versions"] ?? "", /OPENCLAW_GATEWAY_TOKEN=3/);
+    assert.match(template.metadata.annotations["clawfleet.dev/secrets"] ?? "", /OPENCLAW_GATEWAY_TOKEN=3/);
     const { env } = template.spec.containers[0] ?? { env: [] };
     assert.deepEqual(env.find(({ name }) => name === "OPENCLAW_GATEWAY_TOKEN")?.valueFrom, {
       secretKeyRef: { name: "acme-gateway-token-v3", key: "OPENCLAW_GATEWAY_TOKEN" },

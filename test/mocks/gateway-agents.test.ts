@@ -83,7 +83,7 @@ describe("OpenClawGateway with channels and agents", () => {
       await recordGateway({ channels: { telegram: { botToken, allowFrom: ["1001"] } } }),
     );
     assert.equal(changed.length, 1);
-    assert.match(changed[0] ?? "", /StatefulSet gateway .*secret-versions$/);
+    assert.match(changed[0] ?? "", /StatefulSet gateway .*clawfleet\.dev\/secrets$/);
   });
 
   it("refuses a channel that nothing lets out", async () => {

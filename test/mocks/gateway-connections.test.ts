@@ -64,7 +64,7 @@ const secretVersions = (recorder: Recorder) => {
   const { spec } = recorder.get("kubernetes:apps/v1:StatefulSet", "gw").inputs as {
     spec: { template: { metadata: { annotations: Record<string, string> } } };
   };
-  return spec.template.metadata.annotations["clawfleet.dev/secret-versions"];
+  return spec.template.metadata.annotations["clawfleet.dev/secrets"];
 };
 
 describe("a gateway's connections to the other parts", () => {

@@ -147,7 +147,7 @@ describe("MessageBroker", () => {
     ]);
     const rotated = differences(before, await recordBroker({ publishers: { billing: { password: { version: 2 } } } }));
     assert.deepEqual(rotated, [
-      `${STATEFUL_SET} broker spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+      `${STATEFUL_SET} broker spec.template.metadata.annotations.clawfleet.dev/secrets`,
       "random:index/randomPassword:RandomPassword broker-billing-password keepers.version",
     ]);
   });
@@ -238,7 +238,7 @@ describe("MessageRelay", () => {
       ),
     );
     assert.deepEqual(differences(before, await recordRelay({ hooksToken: { version: 2 } })), [
-      `${DEPLOYMENT} relay spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+      `${DEPLOYMENT} relay spec.template.metadata.annotations.clawfleet.dev/secrets`,
       "random:index/randomPassword:RandomPassword relay-hooks-token keepers.version",
     ]);
   });

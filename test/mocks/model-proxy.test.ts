@@ -213,15 +213,14 @@ describe("ModelProxy", () => {
     it("is rolled when a secret is rotated, by its version", async () => {
       const rotated = (change: Partial<ModelProxyArgs>) => recordProxy({ ...USUAL, ...change });
       const before = await recordProxy();
-      const annotation = (recorder: Recorder) =>
-        template(recorder).metadata.annotations["clawfleet.dev/secret-versions"];
+      const annotation = (recorder: Recorder) => template(recorder).metadata.annotations["clawfleet.dev/secrets"];
       assert.match(annotation(before) ?? "", /AGENT_KEY_SUPPORT=1/);
       const after = await rotated({
         agents: { ...USUAL.agents, support: { ...USUAL.agents?.support, key: { version: 2 } } },
       });
       assert.match(annotation(after) ?? "", /AGENT_KEY_SUPPORT=2/);
       assert.deepEqual(differences(before, after), [
-        `${DEPLOYMENT} models spec.template.metadata.annotations.clawfleet.dev/secret-versions`,
+        `${DEPLOYMENT} models spec.template.metadata.annotations.clawfleet.dev/secrets`,
         "random:index/randomPassword:RandomPassword models-agent-support keepers.version",
       ]);
     });

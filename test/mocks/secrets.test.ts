@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { GitSyncOptions } from "../../components/git-sync";
 import { SecretFrom, type SecretOptions } from "../../components/secrets";
+import { Valkey } from "../../components/valkey";
 import { everything, pod, recordCell } from "./cells";
+import { differences, providers, record, type Recorder } from "./support";
 
 const SECRET = "kubernetes:core/v1:Secret";
 
@@ -59,8 +61,85 @@ describe("the secrets of a cell", () => {
       spec: { template: { metadata: { annotations: unknown } } };
     };
     assert.deepEqual(spec.template.metadata.annotations, {
-      "clawfleet.dev/secret-versions": "GIT_PASSWORD=1,MODEL_LITELLM_API_KEY=1,OPENCLAW_GATEWAY_TOKEN=4",
+      "clawfleet.dev/secrets": "GIT_PASSWORD=1,MODEL_LITELLM_API_KEY=1,OPENCLAW_GATEWAY_TOKEN=4",
     });
+  });
+});
+
+describe("the generated secrets of a cell's parts", () => {
+  const PASSWORD = "random:index/randomPassword:RandomPassword";
+  const parts = {
+    modelProxy: { models: { chat: { model: "openai/gpt-4o" } }, providerKeys: { openai: { value: "key" } } },
+    forwardProxy: {},
+    search: {},
+    messaging: {},
+    telemetry: {},
+  };
+  const generated = (recorder: Recorder) => recorder.list().filter((resource) => resource.startsWith(PASSWORD));
+  const values = (recorder: Recorder) =>
+    new Map(
+      recorder.resources
+        .filter(({ type }) => type === SECRET)
+        .flatMap(({ inputs }) => Object.entries(inputs.stringData as Record<string, string>)),
+    );
+
+  it("are derived from one random seed, each another one, and the same in the next run", async () => {
+    const recorder = await recordCell(parts);
+    assert.deepEqual(generated(recorder), [`${PASSWORD} cell-gateway-token`, `${PASSWORD} cell-secret-seed`]);
+    const derived = [...values(recorder)].filter(
+      ([, value]) => !["key", "generated-cell-gateway-token"].includes(value),
+    );
+    assert.ok(derived.length > 10);
+    for (const [key, value] of derived) assert.match(value, /^(sk-|Hx1-)?[0-9a-f]{64}$/, key);
+    assert.equal(new Set(derived.map(([, value]) => value)).size, derived.length);
+    assert.deepEqual(values(await recordCell(parts)), values(recorder));
+  });
+
+  it("differ from those of another cell", async () => {
+    const [one, other] = [values(await recordCell(parts)), values(await recordCell(parts, "other"))];
+    const same = [...one].filter(([key, value]) => other.get(key) === value);
+    assert.deepEqual(
+      same.map(([, value]) => value),
+      ["key"],
+    );
+  });
+
+  it("are marked as secrets wherever they are, and so is the seed", async () => {
+    const recorder = await recordCell(parts);
+    const secrets = ["generated-cell-secret-seed", ...values(recorder).values()].filter((value) => value !== "key");
+    const places = new Set<string>();
+    for (const { type, name, inputs, secrets: marked } of recorder.resources)
+      for (const [input, value] of Object.entries(inputs))
+        if (secrets.some((secret) => JSON.stringify(value).includes(secret))) {
+          assert.ok(marked.includes(input), `${type} ${name} ${input}`);
+          places.add(`${type} ${input}`);
+        }
+    assert.deepEqual([...places], [`${SECRET} stringData`]);
+  });
+
+  it("have nothing to do with the seed once they are rotated", async () => {
+    const before = await recordCell(parts);
+    const after = await recordCell({ ...parts, search: { token: { version: 2 } } });
+    assert.deepEqual(differences(before, after), [
+      "kubernetes:apps/v1:StatefulSet cell-gateway spec.template.metadata.annotations.clawfleet.dev/secrets",
+      "kubernetes:apps/v1:StatefulSet cell-search spec.template.metadata.annotations.clawfleet.dev/secrets",
+      "kubernetes:core/v1:Secret cell-search-token stringData.SEARCH_TOKEN",
+      `${PASSWORD} cell-search-token`,
+    ]);
+    assert.equal(values(after).get("SEARCH_TOKEN"), "generated-cell-search-token");
+  });
+
+  it("are random by themselves in a part that stands alone, and derived from a seed that it is given", async () => {
+    const valkey = (more: object) =>
+      record((recorder) => {
+        const options = { providers: providers(), transformations: [recorder.observe] };
+        new Valkey("cache", { namespace: "cell", ...more }, options);
+      });
+    assert.deepEqual(generated(await valkey({})), [`${PASSWORD} cache-password`]);
+    const seeded = await valkey({ secretSeed: "canary-seed" });
+    assert.deepEqual(generated(seeded), []);
+    assert.equal(values(seeded).get("REDIS_PASSWORD")?.length, 64);
+    assert.ok(!JSON.stringify(seeded.resources).includes("canary-seed"));
   });
 });
 

@@ -91,8 +91,8 @@ describe("the schema of the component package", function () {
           .map(([name]) => `${token.split(":")[2] ?? ""}.${name}`),
       )
       .sort();
-    // Every part's namespace, what one part takes of another, and what a secret or a certificate is.
-    const others = inputs.filter((path) => !path.endsWith(".namespace"));
+    // Every part's namespace, the seed of its secrets, what one part takes of another, and what a secret or a certificate is.
+    const others = inputs.filter((path) => !/\.(namespace|secretSeed)$/.test(path));
     assert.deepEqual(
       inputs.filter((path) => path.endsWith(".namespace")).length,
       Object.keys(schema.resources).length - ["AgentStack", "Tenancy"].length,

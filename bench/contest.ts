@@ -9,6 +9,7 @@ import { mergeSettings, type YamlMap } from "../stacks/fleet/merge";
 import { readYaml } from "../stacks/fleet/yaml-file";
 import { render } from "../stacks/render";
 import type { FleetOfOneStack, TestFleet } from "../test/support/fleet";
+import type { Manifest } from "../stacks/render";
 import { writePackages, type Packages, type SecretData } from "./chart";
 import { measure } from "./measure";
 import { inSequence, type Cost } from "./statistics";
@@ -32,6 +33,7 @@ export type Contestant = (typeof contestants)[number];
 export type Round = Record<Contestant, Cost>;
 
 const WAIT = "120s";
+const WARM_UP = "warm-up";
 /** What every object of a cell is labelled with. */
 const PARTS = "app.kubernetes.io/part-of=agent-stack";
 
@@ -41,7 +43,9 @@ export class Contest {
     private readonly fleet: TestFleet,
     private readonly helm: string,
     private readonly projects: { empty: string; flat: string },
-    private readonly packages: Packages,
+    /** The objects of one cell, of the stack WARM_UP. */
+    private readonly manifests: readonly Manifest[],
+    private readonly secrets: SecretData,
     /** Kubernetes objects that one cell and two cells register. */
     readonly objects: { one: number; two: number },
     private readonly signal: AbortSignal,
@@ -57,34 +61,31 @@ export class Contest {
       ["up", "--yes", "--skip-preview", "--stack", "empty"],
     ])
       await runIn(fleet, empty, args);
-    await fleet.configure("warm-up-one", stackConfig([first]));
-    await fleet.configure("warm-up-two", stackConfig(clusterNames(fleet)));
-    await fleet.up("warm-up-one");
-    const one = registeredObjects(fleet, "warm-up-one");
+    const warmUpTwo = `${WARM_UP}-two`;
+    await fleet.configure(WARM_UP, stackConfig(WARM_UP, [first]));
+    await fleet.configure(warmUpTwo, stackConfig(warmUpTwo, clusterNames(fleet)));
+    await fleet.up(WARM_UP);
+    const one = registeredObjects(fleet, WARM_UP);
     const secrets = await secretData(fleet, first);
-    await destroy(fleet, "warm-up-one");
-    await fleet.up("warm-up-two");
-    const two = registeredObjects(fleet, "warm-up-two");
-    await destroy(fleet, "warm-up-two");
+    await destroy(fleet, WARM_UP);
+    await fleet.up(warmUpTwo);
+    const two = registeredObjects(fleet, warmUpTwo);
+    await destroy(fleet, warmUpTwo);
     process.env.CLAWFLEET_STATE = fleet.folder; // where the program looks for local clusters
-    const rendered = await render("warm-up-one", fleet.configFile("warm-up-one"));
-    const packages = writePackages(
-      fleet.folder,
-      rendered.map(({ manifest }) => manifest),
-      secrets,
-    );
-    const flat = project(fleet, "flat", flatProgram(mergedKubeconfig(fleet.folder), packages.objects));
-    return new Contest(fleet, helm.path, { empty, flat }, packages, { one, two }, signal);
+    const rendered = await render(WARM_UP, fleet.configFile(WARM_UP));
+    const manifests = rendered.map(({ manifest }) => manifest);
+    const flat = project(fleet, "flat", flatProgram(mergedKubeconfig(fleet.folder)));
+    return new Contest(fleet, helm.path, { empty, flat }, manifests, secrets, { one, two }, signal);
   }
 
   /** Measures each once, one after the other, so that a slower or busier machine is so for all. */
   async round(id: string): Promise<Round> {
     const [first] = clusterNames(this.fleet);
     const one = await this.#pulumi(`one-${id}`, [first], SAVE_AT_END);
-    const helm = await this.#helmInstall(first);
+    const helm = await this.#helmInstall(`helm-${id}`, first);
     const two = await this.#pulumi(`two-${id}`, clusterNames(this.fleet), SAVE_AT_END);
     const oneStepByStep = await this.#pulumi(`one-by-step-${id}`, [first]);
-    const kubectl = await this.#kubectlApply(first);
+    const kubectl = await this.#kubectlApply(`kubectl-${id}`, first);
     const flat = await this.#flat(`flat-${id}`, first);
     const previewEmpty = await this.#previewEmpty();
     return {
@@ -106,14 +107,14 @@ export class Contest {
     return this.#measure(this.fleet.pulumi.cli, args, this.projects.empty);
   }
 
-  /** A new stack on clusters without its namespaces, and a preview of what is up. */
+  /** A new stack, and a preview of what is up. */
   async #pulumi(
     stack: string,
     clusters: string[],
     upEnv: NodeJS.ProcessEnv = {},
   ): Promise<{ up: Cost; preview: Cost }> {
     const { fleet } = this;
-    await fleet.configure(stack, stackConfig(clusters));
+    await fleet.configure(stack, stackConfig(stack, clusters));
     const run = (args: string[], env?: NodeJS.ProcessEnv) =>
       this.#measure(fleet.pulumi.cli, fleet.onStack(stack, args), projectRoot, env);
     const up = await run(["up", "--yes", "--skip-preview"], upEnv);
@@ -125,27 +126,31 @@ export class Contest {
   /** The flat program in a new stack, whose objects then go with their Namespaces. */
   async #flat(stack: string, cluster: string): Promise<{ up: Cost; preview: Cost }> {
     const folder = this.projects.flat;
+    const { objects } = this.#packages(stack, cluster);
     await runIn(this.fleet, folder, ["stack", "init", stack]);
     const run = (...args: string[]) =>
       this.#measure(this.fleet.pulumi.cli, [...args, "--stack", stack, "--non-interactive"], folder, {
         ...SAVE_AT_END,
         FLAT_CONTEXT: cluster,
+        FLAT_OBJECTS: objects,
       });
     const up = await run("up", "--yes", "--skip-preview");
     const preview = await run("preview", "--expect-no-changes");
-    await this.#deleteNamespace(cluster);
+    await this.#deleteNamespace(stack, cluster);
     return { up, preview };
   }
 
-  async #kubectlApply(cluster: string): Promise<Cost> {
+  async #kubectlApply(name: string, cluster: string): Promise<Cost> {
+    const { manifest } = this.#packages(name, cluster);
+    const namespace = namespaceOf(name, cluster);
     const run = (...args: string[]) => this.#measure("kubectl", [...this.#cluster(cluster), ...args], projectRoot);
     const cost = inSequence([
-      await run("apply", "--server-side", "--filename", this.packages.manifest),
+      await run("apply", "--server-side", "--filename", manifest),
       await run(
         "rollout",
         "status",
         "--namespace",
-        cluster,
+        namespace,
         "deployment,statefulset",
         "--selector",
         PARTS,
@@ -155,7 +160,7 @@ export class Contest {
       await run(
         "wait",
         "--namespace",
-        cluster,
+        namespace,
         "--for=jsonpath={.status.phase}=Bound",
         "pvc",
         "--all",
@@ -163,23 +168,34 @@ export class Contest {
         WAIT,
       ),
     ]);
-    await this.#deleteNamespace(cluster);
+    await this.#deleteNamespace(name, cluster);
     return cost;
   }
 
-  async #helmInstall(cluster: string): Promise<Cost> {
+  async #helmInstall(name: string, cluster: string): Promise<Cost> {
+    const { chart } = this.#packages(name, cluster);
     const { kubeconfig, context } = this.#clusterFlags(cluster);
     // The release is not in the cell's Namespace, which is one of the objects here as it is with kubectl.
     const options = ["--kubeconfig", kubeconfig, "--kube-context", context, "--namespace", "default"];
-    const install = ["install", "cell", this.packages.chart, "--wait", "--timeout", WAIT, ...options];
+    const install = ["install", "cell", chart, "--wait", "--timeout", WAIT, ...options];
     const cost = await this.#measure(this.helm, install, projectRoot);
     await this.#measure(this.helm, ["uninstall", "cell", ...options], projectRoot);
-    await this.#deleteNamespace(cluster);
+    await this.#deleteNamespace(name, cluster);
     return cost;
   }
 
-  async #deleteNamespace(cluster: string): Promise<void> {
-    await this.fleet.kubectl(cluster, "delete", "namespace", cluster, "--ignore-not-found", "--wait");
+  /** The same objects in a namespace of their own. */
+  #packages(name: string, cluster: string): Packages {
+    const objects = JSON.stringify(this.manifests).replaceAll(
+      namespaceOf(WARM_UP, cluster),
+      namespaceOf(name, cluster),
+    );
+    return writePackages(join(this.fleet.folder, name), JSON.parse(objects) as Manifest[], this.secrets);
+  }
+
+  async #deleteNamespace(name: string, cluster: string): Promise<void> {
+    const namespace = namespaceOf(name, cluster);
+    await this.fleet.kubectl(cluster, "delete", "namespace", namespace, "--ignore-not-found", "--wait");
   }
 
   #clusterFlags(cluster: string): { kubeconfig: string; context: string } {
@@ -203,17 +219,17 @@ async function destroy(fleet: TestFleet, stack: string): Promise<void> {
 }
 
 /**
- * The same objects on the cluster that FLAT_CONTEXT names, registered one by one, without a component, a secret or a check:
+ * The objects of FLAT_OBJECTS on the cluster that FLAT_CONTEXT names, registered one by one, without a component, a secret or a check:
  * what of a cell's cost is the engine's and the provider's alone.
  */
-function flatProgram(kubeconfig: string, objects: string): string {
+function flatProgram(kubeconfig: string): string {
   return `
 const { CustomResource } = require("@pulumi/pulumi");
 const { Provider } = require("@pulumi/kubernetes/provider");
 const context = process.env.FLAT_CONTEXT;
 const provider = new Provider(context, { kubeconfig: ${JSON.stringify(kubeconfig)}, context, clusterIdentifier: context });
 let dependsOn = []; // everything else is in the Namespace, which is the first
-for (const object of require(${JSON.stringify(objects)})) {
+for (const object of require(process.env.FLAT_OBJECTS)) {
   const name = [object.kind, object.metadata.name].join("-");
   const group = object.apiVersion === "v1" ? "core/v1" : object.apiVersion;
   const resource = new CustomResource(\`kubernetes:\${group}:\${object.kind}\`, name, object, { provider, dependsOn });
@@ -252,15 +268,23 @@ const CELL = mergeSettings(
   }),
 );
 
+/**
+ * A namespace of its own for everything that is brought up: for half a minute after one was deleted, an API server reads the
+ * namespace of every object that is created from etcd (NamespaceLifecycle), which took it half as much time again.
+ */
+function namespaceOf(name: string, cluster: string): string {
+  return `${cluster}-${name}`;
+}
+
 /** The cell of the dev stack that has an Ingress, on each of some local clusters. */
-function stackConfig(clusters: string[]): FleetOfOneStack {
+function stackConfig(stack: string, clusters: string[]): FleetOfOneStack {
   return {
     environment: "dev",
     clusters: clusters.map((id) => ({
       id,
       region: "local",
       embedded: true,
-      cell: { entry: { host: `${id}.example.com`, ingress: {} } },
+      cell: { namespace: namespaceOf(stack, id), entry: { host: `${id}.example.com`, ingress: {} } },
     })),
     cell: CELL,
   };
@@ -274,6 +298,6 @@ function registeredObjects(fleet: TestFleet, stack: string): number {
 }
 
 async function secretData(fleet: TestFleet, cluster: string): Promise<SecretData> {
-  const secrets = await fleet.objects(cluster, cluster, "secrets");
+  const secrets = await fleet.objects(cluster, namespaceOf(WARM_UP, cluster), "secrets");
   return new Map([...secrets.values()].map(({ metadata, data = {} }) => [metadata.name, data]));
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetError, NotFound } from "../components/errors";
 import { residentMemory } from "../engine/clusters/process";
@@ -34,6 +35,7 @@ const TIMEOUT_SECONDS = 300;
 export async function measure(command: Command, signal?: AbortSignal): Promise<Cost> {
   const waitedBefore = waitedSeconds();
   const start = performance.now();
+  const coresBefore = coreTimes();
   const child = spawn(command.program, command.args, {
     cwd: command.cwd,
     env: command.env,
@@ -56,7 +58,11 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
   });
   const tree = new ProcessTree(child.pid ?? -1);
   let wall: number | undefined;
-  const code = ended.finally(() => (wall = (performance.now() - start) / 1000));
+  let busy = 0;
+  const code = ended.finally(() => {
+    wall = (performance.now() - start) / 1000;
+    busy = busyShare(coresBefore, coreTimes());
+  });
   while (wall === undefined) {
     tree.sample();
     await Promise.race([code, sleep(SAMPLE_MILLISECONDS)]);
@@ -76,7 +82,20 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
         ? undefined
         : Math.max(waited - waitedBefore, tree.processorSeconds),
     memory: tree.peakMemory,
+    busy,
   };
+}
+
+/** Milliseconds of all cores since the machine started. */
+function coreTimes(): { idle: number; all: number } {
+  const times = cpus().map((core) => core.times);
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  return { idle: sum(times.map(({ idle }) => idle)), all: sum(times.flatMap((core) => Object.values(core))) };
+}
+
+function busyShare(before: ReturnType<typeof coreTimes>, after: ReturnType<typeof coreTimes>): number {
+  const all = after.all - before.all;
+  return all === 0 ? 0 : 1 - (after.idle - before.idle) / all;
 }
 
 /** Seconds of all children that this process has waited for, with theirs; undefined but on Linux. */

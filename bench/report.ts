@@ -8,11 +8,12 @@ export interface Row {
 
 /** The measurements and the verdicts as text, each a table with aligned columns. */
 export function report(rows: readonly Row[], verdicts: readonly Verdict[]): string {
-  const measured = rows.map(({ name, summary: { wall, cpu, memory } }) => [
+  const measured = rows.map(({ name, summary: { wall, cpu, memory, busy } }) => [
     name,
     `${seconds(wall.median)} (${seconds(wall.min)}-${seconds(wall.max)})`,
     cpu === undefined ? "-" : seconds(cpu),
     memory === undefined ? "-" : `${String(Math.round(memory / 2 ** 20))} MiB`,
+    `${String(Math.round(busy * 100))} %`,
   ]);
   const judged = verdicts.map(({ name, ratio, target, ok }) => [
     name,
@@ -21,7 +22,7 @@ export function report(rows: readonly Row[], verdicts: readonly Verdict[]): stri
     ok ? "ok" : "miss",
   ]);
   return [
-    ...table(["", "wall, median (min-max)", "CPU", "peak memory"], measured),
+    ...table(["", "wall, median (min-max)", "CPU", "peak memory", "all cores busy"], measured),
     "",
     ...table(["", "ratio", "target", ""], judged),
     "",

@@ -6,6 +6,8 @@ export interface Cost {
   cpu: number | undefined;
   /** Peak of the resident set sizes' sum, in bytes; undefined where the system does not tell. */
   memory: number | undefined;
+  /** How much of all cores was busy meanwhile, the clusters' processes included: 0 to 1. */
+  busy: number;
 }
 
 /** Several runs of the same thing. */
@@ -13,6 +15,7 @@ export interface Summary {
   wall: { median: number; min: number; max: number };
   cpu: number | undefined;
   memory: number | undefined;
+  busy: number;
 }
 
 /** A measured ratio against what it may be at most. */
@@ -49,6 +52,7 @@ export function summarize(costs: readonly Cost[]): Summary {
     wall: { median: median(walls), min: Math.min(...walls), max: Math.max(...walls) },
     cpu: medianOf(costs.map(({ cpu }) => cpu)),
     memory: medianOf(costs.map(({ memory }) => memory)),
+    busy: median(costs.map(({ busy }) => busy)),
   };
 }
 
@@ -57,10 +61,12 @@ export function inSequence(costs: readonly Cost[]): Cost {
   const known = <T>(values: (T | undefined)[]) => values.filter((value) => value !== undefined);
   const cpu = known(costs.map((cost) => cost.cpu));
   const memory = known(costs.map((cost) => cost.memory));
+  const total = costs.reduce((sum, { wall }) => sum + wall, 0);
   return {
-    wall: costs.reduce((sum, { wall }) => sum + wall, 0),
+    wall: total,
     cpu: cpu.length === costs.length ? cpu.reduce((sum, seconds) => sum + seconds, 0) : undefined,
     memory: memory.length === costs.length ? Math.max(...memory) : undefined,
+    busy: costs.reduce((sum, { wall, busy }) => sum + wall * busy, 0) / total,
   };
 }
 

@@ -28,21 +28,27 @@ describe("bench: statistics", () => {
   });
 
   it("summarizes each figure for itself, and leaves out what one run did not tell", () => {
-    const cost = (wall: number, cpu: number | undefined, memory: number): Cost => ({ wall, cpu, memory });
+    const cost = (wall: number, cpu: number | undefined, memory: number): Cost => ({
+      wall,
+      cpu,
+      memory,
+      busy: wall / 4,
+    });
     assert.deepEqual(summarize([cost(3, 1, 10), cost(1, 2, 30), cost(2, 3, 20)]), {
       wall: { median: 2, min: 1, max: 3 },
       cpu: 2,
       memory: 20,
+      busy: 0.5,
     });
     assert.equal(summarize([cost(1, 1, 1), cost(1, undefined, 1)]).cpu, undefined);
   });
 
   it("adds commands up, but not their memory", () => {
     const costs = [
-      { wall: 1, cpu: 0.5, memory: 10 },
-      { wall: 2, cpu: 0.25, memory: 30 },
+      { wall: 1, cpu: 0.5, memory: 10, busy: 1 },
+      { wall: 2, cpu: 0.25, memory: 30, busy: 0.25 },
     ];
-    assert.deepEqual(inSequence(costs), { wall: 3, cpu: 0.75, memory: 30 });
+    assert.deepEqual(inSequence(costs), { wall: 3, cpu: 0.75, memory: 30, busy: 0.5 });
   });
 });
 
@@ -79,9 +85,9 @@ describe("bench: report", () => {
   });
 
   it("shows a dash for what the system does not tell, and says ok or miss", () => {
-    const summary = { wall: { median: 1, min: 0.5, max: 2 }, cpu: undefined, memory: 3 * 2 ** 20 };
+    const summary = { wall: { median: 1, min: 0.5, max: 2 }, cpu: undefined, memory: 3 * 2 ** 20, busy: 0.954 };
     const text = report([{ name: "helm", summary }], [{ name: "up", ratio: 5, target: 4, ok: false }]);
-    assert.match(text, /^helm +1\.00 s \(0\.50 s-2\.00 s\) +- +3 MiB$/m);
+    assert.match(text, /^helm +1\.00 s \(0\.50 s-2\.00 s\) +- +3 MiB +95 %$/m);
     assert.match(text, /^up +5\.00 +<= 4 +miss$/m);
   });
 });
@@ -132,6 +138,7 @@ describe("bench: measuring", () => {
     assert.ok(cost.wall >= 0.5 && cost.wall < 20);
     assert.ok((cost.cpu ?? 0) > 0.1);
     assert.ok((cost.memory ?? 0) > 2e8);
+    assert.ok(cost.busy > 0 && cost.busy <= 1);
   });
 
   it("fails with the command's output", async () => {

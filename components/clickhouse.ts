@@ -177,7 +177,8 @@ export class ClickHouse extends pulumi.ComponentResource {
           labels,
           defaultFrom: SecretFrom.Generated,
           externalSecrets: args.externalSecrets,
-          secretSeed: args.secretSeed,
+          // HyperDX takes it into its own database at its very first start, so nothing but a rotation may change it.
+          secretSeed: user === CONSOLE_USER ? undefined : args.secretSeed,
         },
         this,
       );

@@ -37,7 +37,7 @@ export interface PartArgs {
 
 /** What the component of a part with generated secrets takes as well. */
 export interface SeededPartArgs extends PartArgs {
-  /** A secret of at least 256 bits that its generated secrets are derived from until they are rotated. Default: none: each is random by itself. */
+  /** A secret of at least 43 random characters that its generated secrets are derived from until they are rotated. Another seed changes them all and rolls nothing. Default: none: each is random by itself. */
   secretSeed?: Input<string>;
 }
 

@@ -13,9 +13,9 @@ export function registeredArgs(args: object): pulumi.Inputs {
 }
 
 function withoutOutputs(value: unknown): unknown {
-  if (pulumi.Output.isInstance(value)) return undefined;
+  if (pulumi.Output.isInstance(value) || value instanceof Promise) return undefined;
   if (Array.isArray(value)) return value.map(withoutOutputs).filter((item) => item !== undefined);
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
   return Object.fromEntries(
     Object.entries(value)
       .map(([key, item]) => [key, withoutOutputs(item)] as const)

@@ -155,9 +155,8 @@ export class TelemetryConsole extends pulumi.ComponentResource {
       labels,
       defaultFrom: SecretFrom.Generated,
       externalSecrets: args.externalSecrets,
-      secretSeed: args.secretSeed,
     };
-    // The kinds of characters that HyperDX wants in a password.
+    // The kinds of characters that HyperDX wants in a password. Not from the seed: see ClickHouse's password of the console.
     const password = { ...given, env: PASSWORD_ENV, generatedPrefix: "Hx1-" };
     this.password = provideSecret(`${name}-password`, args.password ?? {}, password, this);
     const secrets: Record<string, SecretKey> = {
@@ -167,7 +166,7 @@ export class TelemetryConsole extends pulumi.ComponentResource {
       [SESSION_SECRET_ENV]: provideSecret(
         `${name}-session-secret`,
         args.sessionSecret ?? {},
-        { ...given, env: SESSION_SECRET_ENV },
+        { ...given, env: SESSION_SECRET_ENV, secretSeed: args.secretSeed },
         this,
       ),
     };

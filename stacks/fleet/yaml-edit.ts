@@ -15,7 +15,8 @@ import { isMap, type YamlMap } from "./merge";
 import { parseYaml } from "./yaml-file";
 
 /**
- * The text of a YAML file with other settings: comments, order and every line that says nothing else stay as they are.
+ * The text of a YAML file with other settings: comments, order and every line that says nothing else stay as they are,
+ * but for empty lines beyond the first where what is around them goes.
  * @param name what messages call the file.
  * @throws ValidationFailed for a text that is no YAML, and for one with anchors where a change would reach further.
  */

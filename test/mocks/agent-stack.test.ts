@@ -4,7 +4,7 @@ import { Environment } from "../../components/environment";
 import { EntryPreset } from "../../components/entry-presets";
 import { SecretFrom } from "../../components/secrets";
 import { CANARIES, configText, everything, pod, recordCell } from "./cells";
-import { differences, type Recorder } from "./support";
+import { differences, generatedValue, type Recorder } from "./support";
 
 const DEFAULT = [
   "clawfleet:index:AgentStack cell",
@@ -254,7 +254,7 @@ describe("AgentStack", () => {
     it("hands a generated token on as a secret", async () => {
       const recorder = await recordCell();
       const secret = recorder.get("kubernetes:core/v1:Secret", "cell-gateway-token");
-      assert.deepEqual(secret.inputs.stringData, { OPENCLAW_GATEWAY_TOKEN: "generated-cell-gateway-token" });
+      assert.deepEqual(secret.inputs.stringData, { OPENCLAW_GATEWAY_TOKEN: generatedValue("cell-gateway-token") });
       assert.deepEqual(secret.secrets, ["stringData"]);
       assert.deepEqual(recorder.get("random:index/randomPassword:RandomPassword", "cell-gateway-token").inputs, {
         length: 43,

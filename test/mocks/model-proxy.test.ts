@@ -19,7 +19,7 @@ import {
   template,
   USUAL,
 } from "./model-proxy-recorder";
-import { differences, type Recorder, type Registered } from "./support";
+import { differences, generatedValue, type Recorder, type Registered } from "./support";
 
 describe("ModelProxy", () => {
   it("registers exactly these resources", async () => {
@@ -193,7 +193,7 @@ describe("ModelProxy", () => {
         ["models-agent-main", "AGENT_KEY_MAIN"],
       ] as const) {
         const { inputs, secrets } = recorder.get(SECRET, name);
-        assert.deepEqual(inputs.stringData, { [key]: `sk-generated-${name}` });
+        assert.deepEqual(inputs.stringData, { [key]: `sk-${generatedValue(name)}` });
         assert.deepEqual(secrets, ["stringData"]);
       }
     });

@@ -3,7 +3,7 @@ import type { GitSyncOptions } from "../../components/git-sync";
 import { SecretFrom, type SecretOptions } from "../../components/secrets";
 import { Valkey } from "../../components/valkey";
 import { everything, pod, recordCell } from "./cells";
-import { differences, providers, record, type Recorder } from "./support";
+import { differences, generatedValue, providers, record, type Recorder } from "./support";
 
 const SECRET = "kubernetes:core/v1:Secret";
 
@@ -85,12 +85,16 @@ describe("the generated secrets of a cell's parts", () => {
 
   it("are derived from one random seed, each another one, and the same in the next run", async () => {
     const recorder = await recordCell(parts);
-    assert.deepEqual(generated(recorder), [`${PASSWORD} cell-gateway-token`, `${PASSWORD} cell-secret-seed`]);
-    const derived = [...values(recorder)].filter(
-      ([, value]) => !["key", "generated-cell-gateway-token"].includes(value),
-    );
+    assert.deepEqual(generated(recorder), [
+      `${PASSWORD} cell-gateway-token`,
+      `${PASSWORD} cell-secret-seed`,
+      // HyperDX keeps these two in its own database.
+      `${PASSWORD} cell-telemetry-console-password`,
+      `${PASSWORD} cell-telemetry-database-console-password`,
+    ]);
+    const derived = [...values(recorder)].filter(([, value]) => value !== "key" && !value.includes("generated-"));
     assert.ok(derived.length > 10);
-    for (const [key, value] of derived) assert.match(value, /^(sk-|Hx1-)?[0-9a-f]{64}$/, key);
+    for (const [key, value] of derived) assert.match(value, /^(sk-)?[0-9a-f]{64}$/, key);
     assert.equal(new Set(derived.map(([, value]) => value)).size, derived.length);
     assert.deepEqual(values(await recordCell(parts)), values(recorder));
   });
@@ -106,7 +110,9 @@ describe("the generated secrets of a cell's parts", () => {
 
   it("are marked as secrets wherever they are, and so is the seed", async () => {
     const recorder = await recordCell(parts);
-    const secrets = ["generated-cell-secret-seed", ...values(recorder).values()].filter((value) => value !== "key");
+    const secrets = [generatedValue("cell-secret-seed"), ...values(recorder).values()].filter(
+      (value) => value !== "key",
+    );
     const places = new Set<string>();
     for (const { type, name, inputs, secrets: marked } of recorder.resources)
       for (const [input, value] of Object.entries(inputs))
@@ -126,20 +132,35 @@ describe("the generated secrets of a cell's parts", () => {
       "kubernetes:core/v1:Secret cell-search-token stringData.SEARCH_TOKEN",
       `${PASSWORD} cell-search-token`,
     ]);
-    assert.equal(values(after).get("SEARCH_TOKEN"), "generated-cell-search-token");
+    assert.equal(values(after).get("SEARCH_TOKEN"), generatedValue("cell-search-token"));
   });
 
+  const valkey = (more: object) =>
+    record((recorder) => {
+      const options = { providers: providers(), transformations: [recorder.observe] };
+      new Valkey("cache", { namespace: "cell", ...more }, options);
+    });
+
   it("are random by themselves in a part that stands alone, and derived from a seed that it is given", async () => {
-    const valkey = (more: object) =>
-      record((recorder) => {
-        const options = { providers: providers(), transformations: [recorder.observe] };
-        new Valkey("cache", { namespace: "cell", ...more }, options);
-      });
     assert.deepEqual(generated(await valkey({})), [`${PASSWORD} cache-password`]);
-    const seeded = await valkey({ secretSeed: "canary-seed" });
+    const seeded = await valkey({ secretSeed: "canary".repeat(8) });
     assert.deepEqual(generated(seeded), []);
-    assert.equal(values(seeded).get("REDIS_PASSWORD")?.length, 64);
-    assert.ok(!JSON.stringify(seeded.resources).includes("canary-seed"));
+    // HKDF-SHA256 of the seed without salt, `cache-password` as info: another value would change every cell's secrets.
+    assert.equal(
+      values(seeded).get("REDIS_PASSWORD"),
+      "a0ba4247c31583d69722800ae6149cd108125a60e443f4bd6b93afad14ee408f",
+    );
+    assert.ok(!JSON.stringify(seeded.resources).includes("canary"));
+    const other = await valkey({ secretSeed: "another".repeat(7) });
+    assert.notEqual(values(other).get("REDIS_PASSWORD"), values(seeded).get("REDIS_PASSWORD"));
+  });
+
+  it("are refused with a seed that can be guessed, which is not repeated", async () => {
+    await assert.rejects(valkey({ secretSeed: "canary" }), (error: Error) => {
+      assert.match(error.message, /secretSeed: the seed has 6 characters\n {2}Fix: give 43 random ones or more/);
+      assert.ok(!error.message.includes("canary"));
+      return true;
+    });
   });
 });
 

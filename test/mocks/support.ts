@@ -87,11 +87,16 @@ function unwrapSecrets(value: unknown, path: string, found: string[]): unknown {
 /** The address that every Service gets from the mocks. */
 export const CLUSTER_IP = "10.96.0.7";
 
+/** What a RandomPassword of a name yields, as long as real ones are. */
+export function generatedValue(name: string): string {
+  return `generated-${name}`.padEnd(43, "-");
+}
+
 /** Secret where the provider's schema says so: the engine honours that, mocks do not. */
 function computed(type: string, name: string, inputs: Record<string, unknown>): Record<string, unknown> {
   switch (type) {
     case "random:index/randomPassword:RandomPassword":
-      return { result: pulumi.secret(`generated-${name}`) };
+      return { result: pulumi.secret(generatedValue(name)) };
     case "tls:index/privateKey:PrivateKey":
       return { privateKeyPem: pulumi.secret(`key-${name}`) };
     case "tls:index/selfSignedCert:SelfSignedCert":

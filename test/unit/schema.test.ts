@@ -92,6 +92,17 @@ describe("the schema of the component package", function () {
       )
       .sort();
     // Every part's namespace, the seed of its secrets, what one part takes of another, and what a secret or a certificate is.
+    const seeded = inputs.filter((path) => path.endsWith(".secretSeed")).map((path) => path.split(".")[0]);
+    assert.deepEqual(seeded, [
+      "ClickHouse",
+      "ModelProxy",
+      "Mongo",
+      "Postgres",
+      "Search",
+      "Telemetry",
+      "TelemetryConsole",
+      "Valkey",
+    ]);
     const others = inputs.filter((path) => !/\.(namespace|secretSeed)$/.test(path));
     assert.deepEqual(
       inputs.filter((path) => path.endsWith(".namespace")).length,

@@ -58,15 +58,12 @@ export async function measure(command: Command, signal?: AbortSignal): Promise<C
   });
   const tree = new ProcessTree(child.pid ?? -1);
   let wall: number | undefined;
-  let busy = 0;
-  const code = ended.finally(() => {
-    wall = (performance.now() - start) / 1000;
-    busy = busyShare(coresBefore, coreTimes());
-  });
+  const code = ended.finally(() => (wall = (performance.now() - start) / 1000));
   while (wall === undefined) {
     tree.sample();
     await Promise.race([code, sleep(SAMPLE_MILLISECONDS)]);
   }
+  const busy = busyShare(coresBefore, coreTimes());
   signal?.throwIfAborted();
   if ((await code) !== 0) {
     throw new CommandFailed({

@@ -43,7 +43,7 @@ export function editYaml(text: string, settings: YamlMap, name: string): string 
     );
   }
   // Printing leaves one of several empty lines, where the change may not find its place for them.
-  for (const own of [text, text.replace(/\n{3,}/g, "\n\n")]) {
+  for (const own of new Set([text, text.replace(/\n{3,}/g, "\n\n")])) {
     const edited = withOwnLines(own, before, after);
     if (edited !== undefined && isDeepStrictEqual(valueOf(edited, name), settings)) return edited;
   }

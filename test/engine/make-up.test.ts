@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { parse } from "yaml";
 import { projectRoot, trackedStackFile } from "../../cli/workspace";
 import { startTimeOf } from "../../engine/process-start";
-import { descendantsOf } from "../support/processes";
+import { commandLine, descendantsOf } from "../support/processes";
 
 const execute = promisify(execFile);
 const CLI = join(projectRoot, "dist", "cli", "main.js");
@@ -68,8 +68,7 @@ describe("the local commands", function () {
     return errors;
   };
   /** The processes of Pulumi and its plugins, which are in groups of their own. */
-  const pluginsOf = (pid: number) =>
-    descendantsOf(pid).filter((each) => readFileSync(`/proc/${String(each)}/cmdline`, "utf8").includes("/pulumi"));
+  const pluginsOf = (pid: number) => descendantsOf(pid).filter((each) => commandLine(each)?.includes("/pulumi"));
 
   it("are killed without harm: what no state tells of is made anew", async () => {
     await signalledUp("SIGKILL");

@@ -14,7 +14,12 @@ export function descendantsOf(pid: number): number[] {
 
 /** The command lines of all processes that may be read, on Linux. */
 export function commandLines(): string[] {
-  return pids().flatMap((pid) => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? []);
+  return pids().flatMap((pid) => commandLine(pid) ?? []);
+}
+
+/** The command line of a process; undefined when it has ended. */
+export function commandLine(pid: number): string | undefined {
+  return readProc(pid, "cmdline")?.replaceAll("\0", " ");
 }
 
 /** Every process of the machine, each with its parent's pid. */

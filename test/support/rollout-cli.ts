@@ -8,6 +8,7 @@ import { pids, readProc } from "../../engine/proc";
 import type { RolloutEvent } from "../../stacks/fleet/rollout/events";
 import { readJournal } from "../../stacks/fleet/rollout/journal";
 import { runIds } from "../../stacks/fleet/rollout/run-folder";
+import { commandLine } from "./processes";
 
 const CLI = join(projectRoot, "dist", "cli", "main.js");
 const POLL_MS = 50;
@@ -85,7 +86,7 @@ export class RolloutCli {
     const mark = `CLAWFLEET_CELL_PROCESS=${join(this.stateFolder, "rollouts")}`;
     return pids()
       .filter((pid) => readProc(pid, "environ")?.includes(mark) === true)
-      .flatMap((pid) => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? []);
+      .flatMap((pid) => commandLine(pid) ?? []);
   }
 
   /** Ends what a failed test left. */
